@@ -1,0 +1,67 @@
+# Needs: make, and Python >= 3.11 with venv. Everything else is installed into .venv from hashed locks.
+# Download addresses and certificates come from your own pip and uv settings (PIP_*, UV_*, SSL_CERT_FILE); nothing here names one.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help venv demo up down test check bench locks clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_DIR ?= .demo
+LOCKS := dev authentication validation uniqueness consensus ledger client
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: venv ## run a whole ledger here, submit 18 reports of three facilities, verify every receipt offline
+	$(BIN)/python -m slt.client.demo --dir $(DEMO_DIR)
+
+up: venv ## like demo, but stay up in the background and print the addresses
+	$(BIN)/python -m slt.client.demo --dir $(DEMO_DIR) --stay
+
+down: ## stop what `make up` started
+	@if [ -x $(BIN)/slt ] && [ -d $(DEMO_DIR) ]; then $(BIN)/slt down $(DEMO_DIR); else echo "nothing is up"; fi
+
+test: venv ## run all tests (unit, simulation, integration, end to end); pytest's summary is the last line
+	$(BIN)/python -m pytest tests/unit tests/simulation tests/integration tests/e2e
+
+check: venv ## lint, formatting, types (mypy strict) and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: venv ## measure the whole pipeline with real processes: a table and JSON under .bench
+	$(BIN)/python -m tests.bench
+
+locks: venv ## resolve the hashed requirement files under deploy/locks anew
+	@for name in $(LOCKS); do \
+	    case $$name in dev) what="pyproject.toml --group dev" ;; client) what="pyproject.toml" ;; *) what="--group $$name" ;; esac; \
+	    echo "deploy/locks/$$name.txt"; \
+	    $(BIN)/uv pip compile $$what $(COMPILE) --output-file deploy/locks/$$name.txt; \
+	done
+	@{ echo "# Bootstraps uv through pip; uv installs everything else. Made by: make locks"; \
+	    awk '/^uv==/ { on = 1 } on && !/^uv==|--hash=/ { exit } on { print }' deploy/locks/dev.txt; } > deploy/locks/uv.txt
+
+COMPILE := --quiet --upgrade --generate-hashes --universal --fork-strategy fewest --python-version 3.11 \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make locks'
+
+venv: .venv/.stamp ## install everything into .venv (the targets above do it by themselves)
+
+# The stamp is younger than the locks and pyproject.toml exactly when .venv holds what they say.
+.venv/.stamp: pyproject.toml deploy/locks/dev.txt deploy/locks/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "This needs Python 3.11 or newer as '$(PYTHON)' (Debian: apt install python3); or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "'$(PYTHON)' has no venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r deploy/locks/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r deploy/locks/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: down ## remove everything that make created here
+	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
