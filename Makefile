@@ -62,6 +62,7 @@ venv: .venv/.stamp ## install everything into .venv (the targets above do it by 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-clean: down ## remove everything that make created here
+clean: ## stop what is up, and remove everything that make created here
+	@$(MAKE) --no-print-directory down || echo "going on" >&2
 	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
