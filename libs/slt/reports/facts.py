@@ -1,0 +1,297 @@
+"""Facts: what validation read out of a document, in canonical form. The only thing that the state machine sees.
+
+The array (formats.md, "Facts, findings, verdicts"; layout 1, which rules version 1 uses):
+
+    [rules version, reference version, country, mba, number, kind, [period from, period to], date,
+     document digest, content digest, [entry...], notes digest]
+
+    entry: [number, status, [report, entry] or null, code, date, kmp, material, batch, shipper's batch, shipper,
+            receiver, measurement, items, [[label, milligrams]...]]
+
+Text that the document leaves out is "", a number of items that it leaves out is 0. Dates are YYYYMMDD.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from slt.merkle.hashing import Digest
+from slt.reports.quantities import MG_MAX, WEIGHT_LABELS
+from slt.statements import cbor
+from slt.statements.tags import tagged_hash
+
+ENTRIES_MAX: Final = 120_000
+"""Entries of one report: a whole block holds no more (parameter block_entries_max)."""
+
+NUMBER_MAX: Final = 999_999_999
+"""Largest report number, entry number and number of items."""
+
+FACTS_LENGTH_MAX: Final = 64 << 20
+"""Bytes of encoded facts. 120,000 entries of 4 weights take about 15 MB."""
+
+MEASUREMENT_MAX: Final = 16
+"""469 whole: basis, measurement point, method. The form gives no length for the method (reports.md 1.3)."""
+
+_ITEMS_MAX: Final = 64 * ENTRIES_MAX
+_KINDS: Final = frozenset("IPMT")
+_STATUSES: Final = frozenset("NUCDA")
+_WEIGHTS: Final = frozenset(WEIGHT_LABELS)
+_DIGEST: Final = 32
+
+
+class BadFacts(ValueError):
+    """The bytes are no facts of a layout that this code knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFacts:
+    """One accounting entry (OI). A note is no entry here: notes are in the document's notes digest."""
+
+    number: int
+    """002, from 1."""
+    status: str
+    """309: N, U, C, D or A."""
+    target: tuple[int, int] | None
+    """309: (report, entry) of the same area that a C, D or A entry names."""
+    code: str
+    """411: SD, PB, RALD; "" in a PIL."""
+    date: str
+    """412, YYYYMMDD; "" outside an ICR."""
+    kmp: str
+    material: str
+    """430 as written: B/Q/3/G."""
+    batch: str
+    shipper_batch: str
+    shipper: str
+    """370 as written: XL/XLF1, or XF alone where the foreign area is unknown."""
+    receiver: str
+    measurement: str
+    """469 as written: T, or M/5/A."""
+    items: int
+    weights: tuple[tuple[int, int], ...]
+    """(label, milligrams), by label. May be negative for DI, MF and RAxx."""
+
+    def to_value(self) -> list[object]:
+        return [
+            self.number,
+            self.status,
+            None if self.target is None else list(self.target),
+            self.code,
+            self.date,
+            self.kmp,
+            self.material,
+            self.batch,
+            self.shipper_batch,
+            self.shipper,
+            self.receiver,
+            self.measurement,
+            self.items,
+            [list(weight) for weight in self.weights],
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One report, read and found without errors under `rules_version` and `reference_version`."""
+
+    rules_version: int
+    reference_version: int
+    country: str
+    mba: str
+    number: int
+    kind: str
+    """010: I, P, M or T."""
+    period_from: str
+    """015. A PIL that gives one date has it in both; "" in a textual report."""
+    period_to: str
+    date: str
+    """003."""
+    document_digest: Digest
+    content_digest: Digest
+    entries: tuple[EntryFacts, ...]
+    """OI entries in the order of the document; empty in a textual report."""
+    notes_digest: Digest
+
+    @property
+    def encoded(self) -> bytes:
+        return cbor.encode(
+            [
+                self.rules_version,
+                self.reference_version,
+                self.country,
+                self.mba,
+                self.number,
+                self.kind,
+                [self.period_from, self.period_to],
+                self.date,
+                self.document_digest,
+                self.content_digest,
+                [entry.to_value() for entry in self.entries],
+                self.notes_digest,
+            ]
+        )
+
+
+def document_digest(mba: str, document: bytes) -> Digest:
+    """Names a document within its area (C03)."""
+    return tagged_hash("document", b"%s\0%s" % (mba.encode(), document))
+
+
+def content_digest(mba: str, content: bytes) -> Digest:
+    """Names what a document says apart from its number and date (C04). `content`: see slt.reports.reader."""
+    return tagged_hash("content", b"%s\0%s" % (mba.encode(), content))
+
+
+def notes_digest(notes: Iterable[tuple[int, str, str]]) -> Digest:
+    """Names the concise notes of a report: (entry number, 099, 391) in the order of the document."""
+    return tagged_hash("notes", cbor.encode([list(note) for note in notes]))
+
+
+def parse_facts(data: bytes) -> Facts:
+    """Decode what `Facts.encoded` made. Raises BadFacts for anything else, within bounded time and memory."""
+    if len(data) > FACTS_LENGTH_MAX:
+        raise BadFacts(f"{len(data)} bytes of facts, and {FACTS_LENGTH_MAX} are allowed")
+    try:
+        value = cbor.decode(data, items_max=_ITEMS_MAX)
+    except cbor.DecodeError as error:
+        raise BadFacts(str(error)) from error
+    match value:
+        case [
+            int(rules),
+            int(reference),
+            str(country),
+            str(mba),
+            int(number),
+            str(kind),
+            [str(period_from), str(period_to)],
+            str(date),
+            bytes(document),
+            bytes(content),
+            list(entries),
+            bytes(notes),
+        ]:
+            pass
+        case _:
+            raise BadFacts("not the array of layout 1")
+    _require(_integer(rules) == 1, f"rules version {rules} has no layout here")
+    _require(0 <= _integer(reference), "reference version")
+    _require(_text(country, 2) and _text(mba, 4), "country or area")
+    _require(0 < _integer(number) <= NUMBER_MAX, "report number")
+    _require(kind in _KINDS, "kind")
+    _require(_date(period_from) and _date(period_to) and _date(date), "dates")
+    _require(len(document) == len(content) == len(notes) == _DIGEST, "digests")
+    _require(len(entries) <= ENTRIES_MAX, "number of entries")
+    return Facts(
+        rules_version=rules,
+        reference_version=reference,
+        country=country,
+        mba=mba,
+        number=number,
+        kind=kind,
+        period_from=period_from,
+        period_to=period_to,
+        date=date,
+        document_digest=Digest(document),
+        content_digest=Digest(content),
+        entries=tuple(map(_entry, entries)),
+        notes_digest=Digest(notes),
+    )
+
+
+def _entry(value: object) -> EntryFacts:
+    match value:
+        case [
+            int(number),
+            str(status),
+            target,
+            str(code),
+            str(date),
+            str(kmp),
+            str(material),
+            str(batch),
+            str(shipper_batch),
+            str(shipper),
+            str(receiver),
+            str(measurement),
+            int(items),
+            list(weights),
+        ]:
+            pass
+        case _:
+            raise BadFacts("an entry is not the array of layout 1")
+    _require(0 < _integer(number) <= NUMBER_MAX and 0 <= _integer(items) <= NUMBER_MAX, "entry number or items")
+    _require(status in _STATUSES and _date(date), "status or date of an entry")
+    _require(
+        len(code) <= 4
+        and len(kmp) <= 2
+        and len(material) <= 7
+        and len(batch) <= 16
+        and len(shipper_batch) <= 16
+        and len(shipper) <= 7
+        and len(receiver) <= 7
+        and len(measurement) <= MEASUREMENT_MAX,
+        "length of a text in an entry",
+    )
+    return EntryFacts(
+        number=number,
+        status=status,
+        target=_target(target),
+        code=code,
+        date=date,
+        kmp=kmp,
+        material=material,
+        batch=batch,
+        shipper_batch=shipper_batch,
+        shipper=shipper,
+        receiver=receiver,
+        measurement=measurement,
+        items=items,
+        weights=_weights(weights),
+    )
+
+
+def _target(value: object) -> tuple[int, int] | None:
+    match value:
+        case None:
+            return None
+        case [int(report), int(entry)]:
+            _require(0 < _integer(report) <= NUMBER_MAX and 0 < _integer(entry) <= NUMBER_MAX, "target of an entry")
+            return report, entry
+        case _:
+            raise BadFacts("target of an entry")
+
+
+def _weights(values: list[object]) -> tuple[tuple[int, int], ...]:
+    weights = []
+    before = 0
+    for value in values:
+        match value:
+            case [int(label), int(mg)]:
+                pass
+            case _:
+                raise BadFacts("a weight is not [label, milligrams]")
+        _require(before < label and label in _WEIGHTS, "label of a weight")
+        _require(abs(_integer(mg)) <= MG_MAX, "milligrams of a weight")
+        weights.append((label, mg))
+        before = label
+    return tuple(weights)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise BadFacts(f"{what}: out of range")
+
+
+def _integer(value: int) -> int:
+    """CBOR true and false are integers to Python; they are none here."""
+    if isinstance(value, bool):
+        raise BadFacts("true or false where a number belongs")
+    return value
+
+
+def _text(value: str, length_max: int) -> bool:
+    return 0 < len(value) <= length_max
+
+
+def _date(value: str) -> bool:
+    return value == "" or (len(value) == 8 and value.isascii() and value.isdigit())
