@@ -1,0 +1,257 @@
+"""What a program of a facility uses: give it signed reports, and ask for their answers.
+
+    async with connect(url, name="plant") as bus, open_client(folder, bus) as client:
+        await client.submit([signed])
+        rows = await client.answers([signed.entry.statement_id], within_s=60)
+
+Two tasks do the work while the client is open. The sender publishes what waits and publishes it again, with back-off,
+until it is answered: the broker's word that it stored a message is no answer. The reader takes the answers in order,
+from where it stopped the last time.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from slt.bus import Bus, BusError, TooLarge
+from slt.bus.subjects import receipt as receipt_subject
+from slt.bus.subjects import refused as refused_subject
+from slt.bus.subjects import submit as submit_subject
+from slt.client.answers import AnswerDesk
+from slt.client.files import write_durably
+from slt.client.folder import Folder
+from slt.client.outbox import WAITING, Entry, Outbox
+from slt.client.submission import Message, Signed, pack
+from slt.client.tasks import beside
+
+SEND_AT_ONCE_MAX: Final = 4096  # rows loaded for one round of publishing: bounds the memory of a long outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often to ask again."""
+
+    first_s: float = 10.0  # several times what a loaded member needs; earlier repeats only add to the load
+    factor: float = 2.0
+    last_s: float = 300.0  # a member that is down for a day is not asked a thousand times
+    down_s: float = 1.0  # nothing was stored: the broker is away or has no room
+    reread_s: float = 20.0  # nothing heard for so long: a broker may have lost the end of ANSWERS and counts again
+
+    def after(self, attempts: int) -> float:
+        """Seconds to wait for an answer after attempt number `attempts` (from 1)."""
+        return float(min(self.first_s * self.factor ** (attempts - 1), self.last_s))
+
+
+class Client:
+    """One facility's side of one ledger. Use `open_client`; all methods belong to its event loop."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        bus: Bus,
+        outbox: Outbox,
+        desk: AnswerDesk,
+        *,
+        patience: Patience,
+        keep_files: bool,
+        answered: Callable[[Entry], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.outbox = outbox
+        self._folder = folder
+        self._bus = bus
+        self._desk = desk
+        self._patience = patience
+        self._keep_files = keep_files
+        self._answered = answered
+        self._trouble = trouble
+        self._waiting: set[bytes] = set()  # submission ids
+        self._areas: set[tuple[str, str]] = set()  # (state, MBA) whose answers are read; grows only
+        self._queue: list[tuple[float, bytes]] = []  # heap of (when, submission id); answered ones are passed over
+        self._to_send = asyncio.Event()
+        self._areas_changed = asyncio.Event()
+        self._news = asyncio.Condition()
+        self._heard_at = 0.0
+
+    async def submit(self, signed: Sequence[Signed]) -> None:
+        """Take over reports. On return they are durable here, and will be sent until they are answered."""
+        await asyncio.to_thread(self._keep, signed)
+        self._expect([one.entry for one in signed])
+
+    async def send_again(self, statement_ids: Sequence[bytes]) -> None:
+        """Send the very same statements of refused rows once more. Rows with a receipt stay as they are."""
+        await asyncio.to_thread(self.outbox.send_again, statement_ids)
+        rows = await asyncio.to_thread(self.outbox.get, statement_ids)
+        self._expect([row for row in rows if row.standing == WAITING])
+
+    async def answers(self, statement_ids: Sequence[bytes], *, within_s: float) -> list[Entry]:
+        """The rows of `statement_ids` once none of them waits, or after `within_s` with some still waiting."""
+        try:
+            async with asyncio.timeout(within_s), self._news:
+                ids = {row.submission_id for row in await asyncio.to_thread(self.outbox.get, statement_ids)}
+                await self._news.wait_for(lambda: ids.isdisjoint(self._waiting))
+        except TimeoutError:
+            pass
+        return await asyncio.to_thread(self.outbox.get, statement_ids)
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions have no answer yet."""
+        return len(self._waiting)
+
+    def _keep(self, signed: Sequence[Signed]) -> None:
+        """Bodies first: a row without its body could not be verified, a body without a row is only a file."""
+        if self._keep_files:
+            for one in signed:
+                write_durably(self._folder.body_file(one.entry.statement_id), one.body)
+        self.outbox.add(one.entry for one in signed)
+
+    def _expect(self, entries: Iterable[Entry]) -> None:
+        areas = len(self._areas)
+        now = _now()
+        for entry in entries:
+            self._waiting.add(entry.submission_id)
+            self._areas.add((entry.state, entry.mba))
+            heapq.heappush(self._queue, (now, entry.submission_id))
+        self._to_send.set()
+        if len(self._areas) > areas:
+            self._areas_changed.set()
+
+    async def send(self) -> None:
+        """The sender's task."""
+        while True:
+            self._to_send.clear()
+            due = self._due()
+            if due:
+                rows = await asyncio.to_thread(self.outbox.of_submissions, due)
+                await asyncio.gather(*(self._publish(message, rows) for message in pack(rows)))
+                continue
+            pause_s = self._queue[0][0] - _now() if self._queue else None
+            try:
+                await asyncio.wait_for(self._to_send.wait(), pause_s)
+            except TimeoutError:
+                continue
+
+    def _due(self) -> list[bytes]:
+        due: list[bytes] = []
+        now = _now()
+        while self._queue and self._queue[0][0] <= now and len(due) < SEND_AT_ONCE_MAX:
+            _, submission_id = heapq.heappop(self._queue)
+            if submission_id in self._waiting:
+                due.append(submission_id)
+        return due
+
+    async def _publish(self, message: Message, rows: list[Entry]) -> None:
+        attempts = 1 + max(row.attempts for row in rows if row.submission_id in message.submission_ids)
+        try:
+            await self._bus.publish(submit_subject(message.state, message.mba), message.data, id=message.id)
+        except TooLarge as error:
+            self._trouble(f"{message.state}/{message.mba}: {error}; split the report")
+            pause_s = self._patience.last_s
+        except BusError as error:
+            self._trouble(f"{message.state}/{message.mba}: not sent yet: {error}; trying again")
+            pause_s = self._patience.down_s
+        else:
+            await asyncio.to_thread(self.outbox.sent, message.submission_ids)
+            pause_s = self._patience.after(attempts)
+        for submission_id in message.submission_ids:
+            heapq.heappush(self._queue, (_now() + pause_s, submission_id))
+
+    async def read(self) -> None:
+        """The reader's task: one reading of ANSWERS at a time, begun anew when other MBAs wait, or none was heard."""
+        pause_s = self._patience.reread_s
+        while True:
+            self._areas_changed.clear()
+            areas = sorted(self._areas)
+            if not areas:
+                await self._areas_changed.wait()
+                continue
+            self._heard_at = _now()
+            reading = asyncio.create_task(self._read(areas))
+            changed = asyncio.create_task(self._areas_changed.wait())
+            try:
+                silent = await self._until_silent(reading, changed, pause_s)
+            finally:
+                for task in (reading, changed):
+                    task.cancel()
+                await asyncio.gather(reading, changed, return_exceptions=True)
+            pause_s = min(2 * pause_s, self._patience.last_s) if silent else self._patience.reread_s
+            if silent:
+                await asyncio.to_thread(self.outbox.forget_positions)
+
+    async def _until_silent(self, reading: asyncio.Task[None], changed: asyncio.Task[bool], pause_s: float) -> bool:
+        """Return False when other MBAs wait, True when something waits and nothing was heard for `pause_s`."""
+        while True:
+            await asyncio.wait((reading, changed), timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()  # raises what ended it
+            if reading.done() or changed.done():
+                return False
+            if self._waiting and _now() - self._heard_at >= pause_s:
+                return True
+
+    async def _read(self, areas: list[tuple[str, str]]) -> None:
+        subjects = [subject(*area) for area in areas for subject in (receipt_subject, refused_subject)]
+        after = min([await asyncio.to_thread(self.outbox.position, *area) for area in areas])
+        async with self._bus.answers(subjects, after=after) as messages:
+            async for message in messages:
+                heard = await asyncio.to_thread(self._desk.take, message.subject, message.data, message.sequence, areas)
+                for fault in heard.faults:
+                    self._trouble(fault)
+                if heard.changed:
+                    await self._tell(heard.changed)
+
+    async def _tell(self, rows: list[Entry]) -> None:
+        self._heard_at = _now()
+        async with self._news:
+            for row in rows:
+                if row.standing != WAITING and row.submission_id in self._waiting:
+                    self._waiting.remove(row.submission_id)
+                    self._answered(row)
+            self._news.notify_all()
+
+
+@asynccontextmanager
+async def open_client(
+    folder: Folder,
+    bus: Bus,
+    *,
+    patience: Patience | None = None,
+    keep_files: bool = True,
+    answered: Callable[[Entry], None] = lambda _row: None,
+    trouble: Callable[[str], None] = lambda _text: None,
+) -> AsyncIterator[Client]:
+    """A client over the outbox of `folder`. What waits there from before is sent again at once.
+
+    `answered(row)` is called when a row stopped waiting, `trouble(sentence)` when something needs a person's eye.
+    `keep_files=False` saves neither bodies nor receipts as files: for measuring, not for a facility.
+    """
+    outbox = await asyncio.to_thread(Outbox, folder.outbox_file)
+    try:
+        if keep_files:
+            folder.bodies.mkdir(exist_ok=True)
+            folder.receipts.mkdir(exist_ok=True)
+        desk = AnswerDesk(folder, folder.genesis(), outbox, keep_files=keep_files)
+        client = Client(
+            folder,
+            bus,
+            outbox,
+            desk,
+            patience=patience or Patience(),
+            keep_files=keep_files,
+            answered=answered,
+            trouble=trouble,
+        )
+        client._expect(await asyncio.to_thread(outbox.waiting))  # noqa: SLF001 - part of opening
+        async with beside(client.send(), client.read()):
+            yield client
+    finally:
+        await asyncio.to_thread(outbox.close)
+
+
+def _now() -> float:
+    return time.monotonic()

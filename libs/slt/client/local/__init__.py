@@ -1,0 +1,1 @@
+"""A network on this machine: its keys and genesis (init), its processes (network)."""

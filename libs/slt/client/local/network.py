@@ -1,0 +1,230 @@
+"""Run a member on this machine: the broker and five services, each its own process, for as long as somebody wants."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from slt.client.errors import Unreachable, WrongUse
+from slt.client.files import write_durably
+from slt.client.folder import SERVICES, Addresses, Folder
+from slt.client.local.broker import Broker, broker_in
+from slt.client.local.lock import Started, holder_of, only_one, this_process
+from slt.client.local.processes import Keeper, Program
+from slt.client.local.settings import address_file, service_environment, service_folder
+
+NATS: Final = "nats"
+READY_WITHIN_S: Final = 60.0  # two busy cores import five services in ten seconds; this is for a bad day
+READY_POLL_S: Final = 0.05
+ASK_WITHIN_S: Final = 2.0
+STARTS_MAX: Final = 4  # a program that has ended this often before it was ever ready will not get better by waiting
+DRAIN_WITHIN_S: Final = 25.0  # a service's own SLT_DRAIN_S is 20
+DOWN_WITHIN_S: Final = 180.0  # six drains, one after the other
+# Upstream first, so that what is on its way is finished; uniqueness after consensus, which asks it to evaluate.
+STOP_ORDER: Final = ("authentication", "validation", "consensus", "uniqueness", "ledger", NATS)
+
+
+@dataclass(slots=True, kw_only=True)
+class Network:
+    """A member that runs here. Made by `running`."""
+
+    folder: Folder
+    broker: Broker
+    keepers: dict[str, Keeper]
+    trace_ratio: str
+    http: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> Addresses:
+        return Addresses(nats=self.broker.url, http=dict(self.http))
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one program (a service, or "nats"). It is started again by itself."""
+        self.keepers[name].signal(signal.SIGKILL)
+
+    async def ready(self, *, within_s: float = READY_WITHIN_S) -> None:
+        """Return once broker and services are ready; learn their addresses. Raises Unreachable, with the reason."""
+        waiting = [NATS, *SERVICES]
+        try:
+            async with asyncio.timeout(within_s), httpx.AsyncClient(timeout=ASK_WITHIN_S) as ask:
+                while waiting:
+                    waiting = [name for name in waiting if not await self._is_ready(name, ask)]
+                    self._give_up_on(waiting)
+                    if waiting:
+                        await asyncio.sleep(READY_POLL_S)
+        except TimeoutError:
+            words = "\n".join(f"{name}: {self.keepers[name].last_words()}" for name in waiting)
+            raise Unreachable(f"{', '.join(waiting)} not ready within {within_s:.0f} s. Their last words:\n{words}") from None
+
+    async def stop(self) -> None:
+        """Drain everything in order. On return no process of this network runs."""
+        for name in STOP_ORDER:
+            await self.keepers[name].stop(within_s=DRAIN_WITHIN_S)
+
+    def write_addresses(self) -> None:
+        """addresses.json: where everything is, and which processes these are."""
+        started = {name: keeper.started for name, keeper in self.keepers.items()}
+        processes = {name: {"pid": one.pid, "since": one.since} for name, one in started.items() if one is not None}
+        me = this_process()
+        said = {
+            "nats": self.broker.url,
+            "http": self.http,
+            "pids": {"up": me.pid, **{name: one["pid"] for name, one in processes.items()}},
+            "processes": processes,
+        }
+        write_durably(self.folder.addresses_file, (json.dumps(said, indent=2) + "\n").encode())
+
+    async def _is_ready(self, name: str, ask: httpx.AsyncClient) -> bool:
+        try:
+            if name == NATS:
+                return (await ask.get(self.broker.health_url)).status_code == httpx.codes.OK
+            said = json.loads(address_file(self.folder, name).read_text(encoding="utf-8"))
+            if said["pid"] != self.keepers[name].pid:
+                return False  # the file of the run before
+            if (await ask.get(f"{said['http']}/readyz")).status_code != httpx.codes.OK:
+                return False
+        except (FileNotFoundError, ValueError, httpx.TransportError):
+            return False
+        self.http[name] = said["http"]
+        return True
+
+    def _give_up_on(self, waiting: list[str]) -> None:
+        for name in waiting:
+            keeper = self.keepers[name]
+            if keeper.starts >= STARTS_MAX and keeper.pid is None:
+                raise Unreachable(f"{name} does not start. Its last words ({keeper.program.log}):\n{keeper.last_words()}")
+
+
+@asynccontextmanager
+async def running(
+    folder: Folder,
+    *,
+    sync_always: bool = False,
+    trace_ratio: str = "0.05",
+    extra: Mapping[str, str] | None = None,
+    ended: Callable[[str, int], None] = lambda _name, _code: None,
+) -> AsyncIterator[Network]:
+    """Run the member of `folder` until the block ends; then drain it.
+
+    Yields when everything is ready. `extra` goes into every service's environment. `ended(name, code)` is called when
+    a program ended by itself; it is started again. Raises WrongUse when the folder is none or is already up, and
+    Unreachable when something does not start.
+    """
+    folder.genesis()
+    _services_are_here()
+    with only_one(folder.root / ".up.lock", what=f"{folder.root} is already up"):
+        await _end_leftovers(folder)
+        network = _lay_out(folder, sync_always=sync_always, trace_ratio=trace_ratio, extra=extra or {}, ended=ended)
+        network.broker.configure()
+        async with asyncio.TaskGroup() as tasks:
+            keeping = [tasks.create_task(keeper.run(), name=name) for name, keeper in network.keepers.items()]
+            try:
+                await network.ready()
+                network.write_addresses()
+                yield network
+                await network.stop()
+            finally:
+                # Normally everything has stopped by now; after an error or a cancellation, keepers kill what they keep.
+                for task in keeping:
+                    task.cancel()
+                folder.addresses_file.unlink(missing_ok=True)
+
+
+async def stop_elsewhere(folder: Folder) -> bool:
+    """Stop the `slt up` that runs `folder`, and return once it is gone. False: nothing was up.
+
+    Only a process that holds the folder's lock, and started when the lock says, gets the signal. Raises Unreachable when it
+    does not end within DOWN_WITHIN_S.
+    """
+    holder = holder_of(folder.root / ".up.lock")
+    if holder is None:
+        return await _end_leftovers(folder)
+    os.kill(holder.pid, signal.SIGTERM)
+    if not await _gone([holder], within_s=DOWN_WITHIN_S):
+        raise Unreachable(f"Process {holder.pid}, which runs {folder.root}, has not ended within {DOWN_WITHIN_S:.0f} s")
+    return True
+
+
+def _lay_out(
+    folder: Folder,
+    *,
+    sync_always: bool,
+    trace_ratio: str,
+    extra: Mapping[str, str],
+    ended: Callable[[str, int], None],
+) -> Network:
+    """Folders, and a keeper for each program. Nothing runs yet."""
+    broker = broker_in(folder.member / NATS, sync_always=sync_always)
+    for place in (folder.logs, folder.spans, folder.member / "run", *(service_folder(folder, name) for name in SERVICES)):
+        place.mkdir(parents=True, exist_ok=True)
+
+    def program(service: str) -> Program:
+        return Program(
+            name=service,
+            command=(sys.executable, "-m", f"services.{service}"),
+            settings=lambda: service_environment(
+                folder, service, nats_url=broker.url, trace_ratio=trace_ratio, extra=extra
+            ),
+            folder=folder.root,
+            log=folder.logs / f"{service}.jsonl",
+        )
+
+    server = Program(
+        name=NATS,
+        command=broker.command,
+        settings=lambda: dict(os.environ),
+        folder=folder.root,
+        log=folder.logs / "nats.log",
+    )
+    keepers = {one.name: Keeper(one, ended=ended) for one in [server, *map(program, SERVICES)]}
+    return Network(folder=folder, broker=broker, keepers=keepers, trace_ratio=trace_ratio)
+
+
+def _services_are_here() -> None:
+    if importlib.util.find_spec("services") is None:
+        raise WrongUse(
+            "The five services are not installed here: `slt up` runs them from a checkout of the project. "
+            "To use a member elsewhere, name its bus in profile.toml"
+        )
+
+
+async def _end_leftovers(folder: Folder) -> bool:
+    """End processes that an `slt up` which was itself killed left behind. True when there were any."""
+    try:
+        said = json.loads(folder.addresses_file.read_text(encoding="utf-8"))["processes"]
+        left = [Started(pid=int(one["pid"]), since=str(one["since"])) for one in said.values()]
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+    left = [one for one in left if one.is_running()]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for one in left:
+            if one.is_running():
+                with suppress(ProcessLookupError):
+                    os.kill(one.pid, number)
+        if await _gone(left, within_s=DRAIN_WITHIN_S):
+            break
+    folder.addresses_file.unlink(missing_ok=True)
+    return bool(left)
+
+
+async def _gone(processes: list[Started], *, within_s: float) -> bool:
+    deadline = asyncio.get_running_loop().time() + within_s
+    while any(one.is_running() for one in processes):
+        if asyncio.get_running_loop().time() >= deadline:
+            return False
+        await asyncio.sleep(READY_POLL_S)
+    return True
+
+
+def working_folder(path: Path) -> Folder:
+    """The folder, as an absolute place: services run in it."""
+    return Folder(path.resolve())

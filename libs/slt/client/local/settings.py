@@ -1,0 +1,64 @@
+"""The environment that each service of a working folder runs with (its names: slt.runtime.settings, services/*/config.py)."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from slt.client.folder import MEMBER, Folder
+
+EVERY_REPORT: Final = "1.0"
+
+
+def service_folder(folder: Folder, service: str) -> Path:
+    """The service's own durable data."""
+    return folder.member / "data" / service
+
+
+def address_file(folder: Folder, service: str) -> Path:
+    """Where the service says {"http": url, "pid": n} once it listens."""
+    return folder.member / "run" / f"{service}.json"
+
+
+def service_environment(
+    folder: Folder, service: str, *, nats_url: str, trace_ratio: str, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of one service: the caller's own, then the folder's settings, then `extra`.
+
+    A service that has run before gets the port that it had, so that the printed addresses stay true across a restart.
+    Database URLs are left to their defaults: SQLite in SLT_DATA_DIR.
+    """
+    keys = folder.member / "services"
+    settings = {
+        "SLT_GENESIS": str(folder.genesis_file.resolve()),
+        "SLT_MEMBER": str(MEMBER),
+        "SLT_NATS_URL": nats_url,
+        "SLT_SERVICE_KEY": str((keys / f"{service}.pem").resolve()),
+        "SLT_SERVICE_CERTIFICATE": str((keys / f"{service}.cert").resolve()),
+        "SLT_DATA_DIR": str(service_folder(folder, service).resolve()),
+        "SLT_HTTP_PORT": str(_port_before(address_file(folder, service))),
+        "SLT_ADDRESS_FILE": str(address_file(folder, service).resolve()),
+        "SLT_SPANS_FILE": str((folder.spans / f"{service}.jsonl").resolve()),
+        "SLT_TRACE_RATIO": trace_ratio,
+    }
+    member_keys = folder.member / "keys"
+    match service:
+        case "uniqueness":
+            settings["SLT_OPENINGS"] = str(folder.openings.resolve())
+        case "consensus":
+            settings["SLT_CONSENSUS_KEY"] = str((member_keys / "consensus.pem").resolve())
+            settings["SLT_TERM_CERTIFICATE"] = str((folder.member / "term.cbor").resolve())
+        case "ledger":
+            settings["SLT_CHECKPOINT_KEY"] = str((member_keys / "checkpoint.pem").resolve())
+        case _:
+            pass
+    return {**os.environ, **settings, **extra}
+
+
+def _port_before(path: Path) -> int:
+    """The port in an address file; 0, which means any, when there is none."""
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["http"].rpartition(":")[2])
+    except (FileNotFoundError, ValueError, KeyError):
+        return 0
