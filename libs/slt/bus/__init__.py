@@ -11,7 +11,7 @@ stores, so a receiver tolerates repeats, and a sender keeps its copy until it ha
         BusClosed      ours: this bus was closed, or its process is gone
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -106,7 +106,7 @@ class Bus(Protocol):
         BusDown after `patience_s`. A bounded number of calls is under way at a time; the others wait their turn.
         """
 
-    def deliveries(self, consumer: str, *, in_flight: int) -> AsyncIterator[Delivery]:
+    def deliveries(self, consumer: str, *, in_flight: int) -> AsyncGenerator[Delivery, None]:
         """Messages of a durable consumer of slt.bus.streams, without end.
 
         At most about `in_flight` are held, that is yielded or queued here and not yet done or given back. Goes on by
