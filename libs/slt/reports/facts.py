@@ -174,7 +174,7 @@ def parse_facts(data: bytes) -> Facts:
         case _:
             raise BadFacts("not the array of layout 1")
     _require(_integer(rules) == 1, f"rules version {rules} has no layout here")
-    _require(0 <= _integer(reference), "reference version")
+    _require(_integer(reference) >= 0, "reference version")
     _require(_text(country, 2) and _text(mba, 4), "country or area")
     _require(0 < _integer(number) <= NUMBER_MAX, "report number")
     _require(kind in _KINDS, "kind")

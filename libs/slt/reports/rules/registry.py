@@ -1,0 +1,175 @@
+"""The shape of a rule, and the register of all of them.
+
+A rule is one small function that yields a Problem for each thing it objects to. What it looks at decides its kind:
+
+    raw      a cut-out piece of the document: is it elements?           (RawEntry)
+    field    one label's content alone; remembered by value             (label, content)
+    entry    one entry, in the light of the report it stands in         (Entry, Context)
+    report   all entries of a report together, after the last one       (Report)
+
+Several functions may speak for one rule number. A rule's severity and the place in the specification that it comes
+from stand beside its number, in its decorator.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeVar
+
+from slt.reports.entry import Entry
+from slt.reports.facts import EntryFacts
+from slt.reports.findings import Severity
+from slt.reports.reader import RawEntry
+from slt.reports.reference import Reference
+from slt.statements.genesis import Mba
+
+
+class Problem(NamedTuple):
+    """What a rule objects to. The collector adds rule, severity and entry, and makes it a Finding."""
+
+    text: str
+    label: str = ""
+    value: str = ""
+    expected: str = ""
+    entry: str = ""
+    """Set by report rules only: the entry at fault."""
+    severity: Severity | None = None
+    """Where it differs from the rule's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an entry rule may know besides its entry."""
+
+    kind: str
+    """Report type: I, P, M or T; "" where label 010 of the head is none of these."""
+    head: Entry
+    """The first accounting entry; in a document without one, its first note. All entries must agree with it."""
+    country: str
+    mba: Mba | None
+    """The reporting area, where the reference data knows it."""
+    reference: Reference
+
+
+class OiRow(NamedTuple):
+    """What report rules see of an accounting entry."""
+
+    name: str
+    total: int
+    """002, after the slash; 0 where it is left out."""
+    noted: bool
+    """390:Y."""
+    weighed: bool
+    """It carries a weight label, readable or not."""
+    facts: EntryFacts
+
+
+class NcRow(NamedTuple):
+    """What report rules see of a note."""
+
+    name: str
+    number: int
+    total: int
+    reference: str
+    """099 as written, "" where it is left out."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All entries of a document, in its order, as far as they could be read."""
+
+    context: Context
+    entries: Sequence[OiRow]
+    notes: Sequence[NcRow]
+
+
+class Rule(NamedTuple):
+    """One function of a rule."""
+
+    id: str
+    severity: Severity
+    reference: str
+    """Where the rule is stated."""
+    sentence: str
+    """What the rule asks: the first line of the function's docstring."""
+
+
+RawCheck = Callable[[RawEntry], Iterable[Problem]]
+FieldCheck = Callable[[str, str], Iterable[Problem]]
+EntryCheck = Callable[[Entry, Context], Iterable[Problem]]
+ReportCheck = Callable[[Report], Iterable[Problem]]
+
+RAW_RULES: Final[list[tuple[Rule, RawCheck]]] = []
+FIELD_RULES: Final[dict[str, list[tuple[Rule, FieldCheck]]]] = {}
+"""By label."""
+ENTRY_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
+"""For accounting entries."""
+NOTE_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
+"""For concise notes."""
+REPORT_RULES: Final[list[tuple[Rule, ReportCheck]]] = []
+
+_Check = TypeVar("_Check", bound=Callable[..., Iterable[Problem]])
+
+
+def raw_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[RawCheck], RawCheck]:
+    def register(check: RawCheck) -> RawCheck:
+        RAW_RULES.append((_rule(number, severity, reference, check), check))
+        return check
+
+    return register
+
+
+def field_rule(
+    number: str, reference: str, *, labels: Iterable[str], severity: Severity = "error"
+) -> Callable[[FieldCheck], FieldCheck]:
+    def register(check: FieldCheck) -> FieldCheck:
+        rule = _rule(number, severity, reference, check)
+        for label in labels:
+            FIELD_RULES.setdefault(label, []).append((rule, check))
+        return check
+
+    return register
+
+
+def entry_rule(
+    number: str, reference: str, *, notes: bool = False, severity: Severity = "error"
+) -> Callable[[EntryCheck], EntryCheck]:
+    """For accounting entries; with `notes`, for concise notes as well."""
+
+    def register(check: EntryCheck) -> EntryCheck:
+        rule = _rule(number, severity, reference, check)
+        ENTRY_RULES.append((rule, check))
+        if notes:
+            NOTE_RULES.append((rule, check))
+        return check
+
+    return register
+
+
+def note_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[EntryCheck], EntryCheck]:
+    def register(check: EntryCheck) -> EntryCheck:
+        NOTE_RULES.append((_rule(number, severity, reference, check), check))
+        return check
+
+    return register
+
+
+def report_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[ReportCheck], ReportCheck]:
+    def register(check: ReportCheck) -> ReportCheck:
+        REPORT_RULES.append((_rule(number, severity, reference, check), check))
+        return check
+
+    return register
+
+
+def registered() -> Iterator[Rule]:
+    """Every function that is registered, by rule number."""
+    rules = {
+        rule for group in (RAW_RULES, *FIELD_RULES.values(), ENTRY_RULES, NOTE_RULES, REPORT_RULES) for rule, _ in group
+    }
+    return iter(sorted(rules))
+
+
+def _rule(number: str, severity: Severity, reference: str, check: _Check) -> Rule:
+    assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
+    return Rule(number, severity, reference, check.__doc__.splitlines()[0])
