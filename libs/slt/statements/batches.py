@@ -60,7 +60,7 @@ def batch_digest(encoded: bytes) -> Digest:
 
 
 def parse_batch(data: bytes) -> Batch:
-    """Read a batch. Raises DecodeError. What its entries hold is not looked into, and its signature stands beside it."""
+    """Read a batch. Raises DecodeError. Its entries are not looked into, and its signature stands beside it."""
     author, seq, previous, entries = shapes.opened(data, "batch", 4, bytes_max=BATCH_BYTES_MAX)
     return Batch(
         author=shapes.integer(author, "batch: author", high=2**32 - 1),

@@ -1,6 +1,6 @@
 """Block headers. The id of a block is the hash of its header, and signing the id signs everything the header names."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from slt.merkle.hashing import Digest
@@ -38,7 +38,24 @@ class Header:
     evidence_root: Digest
 
     def to_value(self) -> list[Value]:
-        return list(astuple(self))
+        return [
+            self.version,
+            self.chain_id,
+            self.height,
+            self.parent_id,
+            self.epoch,
+            self.time_ms,
+            self.proposer,
+            self.members_root,
+            self.next_members_root,
+            self.parameters_root,
+            self.batches_root,
+            self.verdicts_root,
+            self.state_root,
+            self.log_size,
+            self.log_root,
+            self.evidence_root,
+        ]
 
     @property
     def encoded(self) -> bytes:

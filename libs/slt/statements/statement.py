@@ -36,7 +36,7 @@ _SUB: Final = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes in base64url; t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A statement as received, and what it says. `iat` is in seconds since 1970 UTC. Its signature is not yet verified."""
+    """A statement as received, and what it says; not yet verified. `iat` is in seconds since 1970 UTC."""
 
     raw: bytes
     id: Digest

@@ -128,11 +128,9 @@ class Row:
         return self.rule or self.name
 
 
-_CORRECT: Final = "Correct the file and submit it again under the same number; that makes a new statement."
-_ENTRIES: Final = (
-    "The ledger's books say otherwise: check the finding, correct the file, and submit it again under the same number; "
-    "that makes a new statement."
-)
+_AGAIN: Final = "and submit it again under the same number; that makes a new statement."
+_CORRECT: Final = f"Correct the file {_AGAIN}"
+_BOOKS: Final = f"The ledger's books say otherwise: check the finding, correct the file {_AGAIN}"
 
 _BY_HAND: Final = (
     (Code.ACCEPTED, "accepted", True, None, "Nothing: keep the receipt."),
@@ -204,20 +202,14 @@ _BY_HAND: Final = (
 )
 
 _NEXT_STEP: Final[Mapping[str, str]] = {
-    "V03": "Correct the file (unknown or misplaced label) and submit it again under the same number; that makes a new "
-    "statement.",
-    "V15": "Correct facility and MBA in the file, or have the reference data changed, and submit it again under the same "
-    "number; that makes a new statement.",
+    "V15": f"Correct facility and MBA in the file, or have the reference data changed, {_AGAIN}",
     "C03": "Nothing: this document is on the ledger already; the receipt of the first statement is its evidence.",
-    "C01": "The number is taken: if this is a new report, give it the next free number; if it corrects the accepted one, "
-    "write entries of status C, D or A.",
+    "C01": "The number is taken. Give a new report the next free number; correct an accepted one by entries of status "
+    "C, D or A in a new report.",
     "C02": "Submit the missing reports first, then this statement again: it is still good.",
-    "C05": "Refer to an entry that is live: correct 309 in the file and submit it again under the same number; that makes "
-    "a new statement.",
-    "C06": "The entry was corrected or deleted before: refer to the newest entry of its chain, and submit the file again "
-    "under the same number; that makes a new statement.",
-    "C07": "Give the added entry a number that is free in the report it joins, and submit the file again under the same "
-    "number; that makes a new statement.",
+    "C05": f"Refer to a live entry: correct label 309 {_AGAIN}",
+    "C06": f"The entry was corrected or deleted before: refer to the newest entry of its chain {_AGAIN}",
+    "C07": f"Give the added entry a number that is free in the report it joins {_AGAIN}",
 }
 
 
@@ -228,7 +220,7 @@ def _rows() -> dict[Code, Row]:
     }
     for code in Code:
         if code >= Code.V01:
-            step = _NEXT_STEP.get(code.name, _CORRECT if code < Code.C01 else _ENTRIES)
+            step = _NEXT_STEP.get(code.name, _CORRECT if code < Code.C01 else _BOOKS)
             rows[code] = Row(code=code, name=code.name, final=code is not Code.C02, rule=code.name, next_step=step)
     return rows
 
@@ -332,12 +324,12 @@ def parse_verdict(data: bytes) -> Verdict:
 
 
 def facts_salt(salt: bytes, statement_id: bytes) -> Digest:
-    """salt'' of formats.md, kept beside the facts."""
+    """The salt'' of formats.md, kept beside the facts."""
     return tagged_hash("facts-salt", salt + statement_id)
 
 
 def findings_salt(salt: bytes, statement_id: bytes) -> Digest:
-    """salt' of formats.md; the author gets it with the findings."""
+    """The salt' of formats.md; the author gets it with the findings."""
     return tagged_hash("finding-salt", salt + statement_id)
 
 
