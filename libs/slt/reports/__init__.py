@@ -1,4 +1,24 @@
 """Reports: reading, writing and judging Code 10 (SG-FM-1172) documents. Pure.
 
-`judge` answers with every problem of a document, and with its facts when it has no errors.
+`judge` answers with every problem of a document, and with its facts when it has no errors. Start with judgement.py.
 """
+
+from slt.reports.facts import BadFacts, EntryFacts, Facts, parse_facts
+from slt.reports.findings import Finding, Judgement, Severity
+from slt.reports.judgement import FINDINGS_MAX, judge
+from slt.reports.reference import Reference
+from slt.reports.rules import RULES_VERSION
+
+__all__ = [
+    "FINDINGS_MAX",
+    "RULES_VERSION",
+    "BadFacts",
+    "EntryFacts",
+    "Facts",
+    "Finding",
+    "Judgement",
+    "Reference",
+    "Severity",
+    "judge",
+    "parse_facts",
+]

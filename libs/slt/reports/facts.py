@@ -71,11 +71,11 @@ class EntryFacts:
     weights: tuple[tuple[int, int], ...]
     """(label, milligrams), by label. May be negative for DI, MF and RAxx."""
 
-    def to_value(self) -> list[object]:
-        return [
+    def to_value(self) -> cbor.Value:
+        return (
             self.number,
             self.status,
-            None if self.target is None else list(self.target),
+            self.target,
             self.code,
             self.date,
             self.kmp,
@@ -86,8 +86,8 @@ class EntryFacts:
             self.receiver,
             self.measurement,
             self.items,
-            [list(weight) for weight in self.weights],
-        ]
+            self.weights,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

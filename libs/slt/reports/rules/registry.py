@@ -164,9 +164,8 @@ def report_rule(number: str, reference: str, *, severity: Severity = "error") ->
 
 def registered() -> Iterator[Rule]:
     """Every function that is registered, by rule number."""
-    rules = {
-        rule for group in (RAW_RULES, *FIELD_RULES.values(), ENTRY_RULES, NOTE_RULES, REPORT_RULES) for rule, _ in group
-    }
+    rules = {rule for rule, _ in RAW_RULES} | {rule for rule, _ in ENTRY_RULES} | {rule for rule, _ in NOTE_RULES}
+    rules |= {rule for rule, _ in REPORT_RULES} | {rule for checks in FIELD_RULES.values() for rule, _ in checks}
     return iter(sorted(rules))
 
 
