@@ -6,6 +6,7 @@
 from slt.reports.facts import BadFacts, EntryFacts, Facts, parse_facts
 from slt.reports.findings import Finding, Judgement, Severity
 from slt.reports.judgement import FINDINGS_MAX, judge
+from slt.reports.labelled import LabelledEntry, Unreadable, read_entries, read_report, write_entries, write_report
 from slt.reports.reference import Reference
 from slt.reports.rules import RULES_VERSION
 
@@ -17,8 +18,14 @@ __all__ = [
     "Facts",
     "Finding",
     "Judgement",
+    "LabelledEntry",
     "Reference",
     "Severity",
+    "Unreadable",
     "judge",
     "parse_facts",
+    "read_entries",
+    "read_report",
+    "write_entries",
+    "write_report",
 ]
