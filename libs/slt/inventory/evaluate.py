@@ -1,0 +1,203 @@
+"""Evaluation: what ordered statements do to the state (architecture section 6). Start reading here.
+
+A pure function of the parent state, the height, the time and what vetting found. It looks at nothing else: no pool, no
+clock, no document, no configuration; so every member that evaluates the same block gets the same state root.
+
+    keys_read       what to load before; evaluate raises NeedRecords for the rest
+    evaluate        verdicts, changes, and the new state root
+
+A fault of a statement is a verdict. A fault of a batch or of the header makes the proposal invalid and raises.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
+
+from slt.inventory import lthash
+from slt.inventory.effects import apply
+from slt.inventory.judgement import Ruling, Terms, judge, read_terms
+from slt.inventory.keys import Kind, key
+from slt.inventory.reading import aliases_read, keys_of_statement, keys_of_terms
+from slt.inventory.state import Changes, Draft, NeedRecords, StateHead, View
+from slt.inventory.vetting import Vetted, VettedBatch, WireFinding
+from slt.merkle.hashing import Digest
+from slt.statements.verdicts import Code, Verdict, facts_digest, findings_digest
+
+# What the author of a batch could have seen before passing it on (architecture section 4, "Answers").
+CHARGED: Final = frozenset(
+    {
+        Code.BAD_SIGNATURE,
+        Code.ENDORSEMENT_MISSING,
+        Code.ENDORSEMENT_BAD,
+        Code.BODY_MISSING,
+        Code.BODY_WRONG,
+    }
+)
+
+
+class ProposalFault(Exception):
+    """The proposal is invalid: its proposer made a mistake or cheats. Nothing was evaluated."""
+
+
+class BatchFault(ProposalFault):
+    """One batch is not the next of its author's chain, or its author is no member."""
+
+    def __init__(self, batch: VettedBatch, text: str) -> None:
+        super().__init__(f"batch {batch.seq} of member {batch.author}: {text}")
+        self.author = batch.author
+        self.seq = batch.seq
+
+
+class NeedVetting(Exception):
+    """Vetting did not know these keys, and the parent state has them: have the statements vetted again."""
+
+    def __init__(self, kids: Iterable[bytes]) -> None:
+        self.kids = frozenset(kids)
+        super().__init__(f"{len(self.kids)} keys are registered that vetting did not know")
+
+
+class Charge(NamedTuple):
+    """A void verdict that the author of the batch could have foreseen."""
+
+    author: int
+    seq: int
+    statement_id: bytes
+    code: Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a block does. Verdicts and findings are in the order of the statements."""
+
+    height: int
+    time_ms: int
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[tuple[WireFinding, ...], ...]  # of each statement: those of vetting, then those of evaluation
+    changes: Changes
+    lanes: bytes
+    state_root: Digest
+    log_size: int  # after the block
+    charges: tuple[Charge, ...]
+
+    def head(self, block_id: bytes) -> StateHead:
+        """Where the state stands after this block, once the header has given it its id."""
+        return StateHead(
+            height=self.height, block_id=block_id, lanes=self.lanes, log_size=self.log_size, time_ms=self.time_ms
+        )
+
+
+def keys_read(batches: Sequence[VettedBatch]) -> set[bytes]:
+    """The records that evaluating `batches` reads, as far as the batches tell. Raises BadFacts."""
+    keys = keys_of_terms()
+    keys.update(key(Kind.CHAIN, batch.author) for batch in batches)
+    for batch in batches:
+        for vetted in batch.items:
+            keys |= keys_of_statement(vetted)
+    return keys
+
+
+def evaluate(view: View, head: StateHead, *, height: int, time_ms: int, batches: Sequence[VettedBatch]) -> Evaluation:
+    """Evaluate `batches` in order on top of the state `view`, which stands at `head`.
+
+    Raises NeedRecords (load and repeat), NeedVetting, ProposalFault, and BadFacts for facts that validation cannot
+    have made.
+    """
+    if height != head.height + 1 or time_ms <= head.time_ms:
+        raise ProposalFault(f"height {height} at {time_ms} ms cannot follow height {head.height} at {head.time_ms} ms")
+    draft = Draft(view)
+    if missing := aliases_read(view, batches):
+        raise NeedRecords(missing)
+    terms = read_terms(draft)
+    _claim_batches(draft, batches)
+    _want_vetting(draft, batches)
+
+    verdicts: list[Verdict] = []
+    findings: list[tuple[WireFinding, ...]] = []
+    charges: list[Charge] = []
+    log_size = head.log_size
+    for batch in batches:
+        for vetted in batch.items:
+            ruling = judge(draft, terms, vetted, time_ms=time_ms)
+            accepted = ruling.code is Code.ACCEPTED
+            if accepted:
+                assert ruling.case is not None, "only the rules accept"
+                apply(ruling.case)
+            if ruling.final:
+                spent = [vetted.iat, int(ruling.code), log_size if accepted else None]
+                draft.put(key(Kind.SPENT, vetted.statement_id), spent)
+            if ruling.code in CHARGED:
+                charges.append(Charge(batch.author, batch.seq, vetted.statement_id, ruling.code))
+            told = _told(vetted, ruling)
+            verdicts.append(_verdict(terms, vetted, ruling, told, log_size if accepted else None))
+            findings.append(told)
+            log_size += accepted
+    _expire(draft, terms, time_ms)
+
+    changes = draft.changes()
+    lanes = lthash.updated(
+        head.lanes,
+        removed=[(k, old) for k in changes if (old := draft.before(k)) is not None],
+        added=[(k, new) for k, new in changes.items() if new is not None],
+    )
+    return Evaluation(
+        height=height,
+        time_ms=time_ms,
+        verdicts=tuple(verdicts),
+        findings=tuple(findings),
+        changes=changes,
+        lanes=lanes,
+        state_root=lthash.state_root(lanes),
+        log_size=log_size,
+        charges=tuple(charges),
+    )
+
+
+def _claim_batches(draft: Draft, batches: Sequence[VettedBatch]) -> None:
+    """Check that each batch is the next of its author's chain, and move the chain heads. Raises BatchFault."""
+    for batch in batches:
+        record_key = key(Kind.CHAIN, batch.author)
+        chain = draft.get(record_key)
+        if chain is None:
+            raise BatchFault(batch, "its author is no member")
+        seq, digest = chain
+        if batch.seq != seq + 1:
+            raise BatchFault(batch, f"the last ordered batch is {seq}")
+        if batch.previous != digest:
+            raise BatchFault(batch, f"it follows {batch.previous.hex()}, and batch {seq} is {digest.hex()}")
+        draft.put(record_key, [batch.seq, batch.digest])
+
+
+def _want_vetting(draft: Draft, batches: Sequence[VettedBatch]) -> None:
+    """Raise NeedVetting for every key that vetting did not find and the parent state has."""
+    strangers = {vetted.kid for batch in batches for vetted in batch.items if vetted.signature == "no key"}
+    if known := [kid for kid in strangers if draft.get(key(Kind.IDENTITY, kid)) is not None]:
+        raise NeedVetting(known)
+
+
+def _expire(draft: Draft, terms: Terms, time_ms: int) -> None:
+    """Let the spent ids go whose statements cannot be ordered any more."""
+    for record_key in draft.parent.spent_before(terms.expiry_limit_s(time_ms)):
+        draft.put(record_key, None)
+
+
+def _told(vetted: Vetted, ruling: Ruling) -> tuple[WireFinding, ...]:
+    ours = (cast(WireFinding, tuple(finding.to_wire())) for finding in ruling.findings)
+    return (*vetted.findings, *ours)
+
+
+def _verdict(
+    terms: Terms, vetted: Vetted, ruling: Ruling, told: Sequence[WireFinding], log_index: int | None
+) -> Verdict:
+    """A void verdict says nothing about the statement, and so commits to no facts and no findings."""
+    has_facts = ruling.final and vetted.facts is not None
+    has_findings = ruling.final and vetted.findings_salt != b""
+    rows = [finding[:4] for finding in told]
+    return Verdict(
+        statement_id=Digest(vetted.statement_id),
+        code=ruling.code,
+        log_index=log_index,
+        evidence=None if ruling.evidence is None else Digest(ruling.evidence),
+        rules_version=terms.rules_version,
+        facts_digest=facts_digest(vetted.facts_salt, vetted.facts) if has_facts and vetted.facts is not None else None,
+        findings_digest=findings_digest(vetted.findings_salt, rows) if has_findings else None,
+    )

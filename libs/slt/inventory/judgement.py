@@ -1,0 +1,156 @@
+"""What becomes of one statement: the checks in the order of formats.md; the first that fails gives the code.
+
+Evaluation and admission judge with the same function; they differ in the state that they look at, in the clock, and in
+what admission leaves to order. A check that cannot be made (an unknown key has no role) is not made. Stateful rules are
+asked only when everything before them holds, so that nobody learns about an area that is not his.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from slt.inventory.authorisation import Failed, failures
+from slt.inventory.case import Case
+from slt.inventory.keys import Kind, key
+from slt.inventory.registry import find_mba
+from slt.inventory.rules import Conflict, Rule, finding, registered
+from slt.inventory.state import Draft
+from slt.inventory.vetting import Vetted
+from slt.reports.findings import Finding
+from slt.statements.verdicts import TABLE, Code, is_final
+
+CONFLICTS_MAX: Final = 100  # findings of one stateful rule: enough to correct a report by, however much it refers to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the parent state says about judging: parameters and versions."""
+
+    skew_s: int
+    submission_window_s: int
+    rules_version: int
+
+    def expiry_limit_s(self, time_ms: int) -> int:
+        """Statements with an iat below this leave the state in a block of `time_ms`: it exceeds iat + window."""
+        return -(-(time_ms - self.submission_window_s * 1000) // 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What becomes of one statement, and why. The first failed check gives code and evidence."""
+
+    failed: tuple[tuple[Code, bytes | None], ...] = ()
+    """Every check that fails, in order, with the statement that it points at. None: accepted."""
+    findings: tuple[Finding, ...] = ()
+    """Of this judgement; those of vetting come before them."""
+    case: Case | None = None
+    """Of a statement that the stateful rules were asked about."""
+
+    @property
+    def code(self) -> Code:
+        return self.failed[0][0] if self.failed else Code.ACCEPTED
+
+    @property
+    def evidence(self) -> bytes | None:
+        return self.failed[0][1] if self.failed else None
+
+    @property
+    def final(self) -> bool:
+        return is_final(self.code)
+
+
+def read_terms(draft: Draft) -> Terms:
+    """Raises NeedRecords."""
+    return Terms(
+        skew_s=_parameter(draft, "skew_s"),
+        submission_window_s=_parameter(draft, "submission_window_s"),
+        rules_version=_parameter(draft, "rules_version"),
+    )
+
+
+def judge(draft: Draft, terms: Terms, vetted: Vetted, *, time_ms: int, more_may_come: bool = False) -> Ruling:
+    """Judge `vetted` against the state as `draft` has it now. `more_may_come`: see Case. Raises NeedRecords."""
+    failed = tuple(_before_rules(draft, terms, vetted, time_ms))
+    if failed:
+        return _ruling(*failed)
+    if vetted.no_facts:
+        return Ruling(failed=((Code(vetted.no_facts), None),), findings=_why_no_facts(vetted))
+    facts = vetted.read_facts()
+    assert facts is not None, "facts are there exactly when no_facts is 0"
+    if find_mba(draft, facts.country, facts.mba) is None:
+        return _ruling(Failed(Code.V15, f"The area {facts.country}/{facts.mba} is not in the reference data."))
+    (last_number,) = draft.get(key(Kind.HEAD, facts.country, facts.mba)) or (0,)
+    return _ask_rules(
+        Case(
+            draft=draft,
+            statement_id=vetted.statement_id,
+            facts=facts,
+            last_number=last_number,
+            more_may_come=more_may_come,
+        )
+    )
+
+
+def _before_rules(draft: Draft, terms: Terms, vetted: Vetted, time_ms: int) -> Iterator[Failed]:
+    if draft.get(key(Kind.SPENT, vetted.statement_id)) is not None:
+        yield Failed(Code.DUPLICATE, "This statement has its final verdict already.")
+        return
+    earliest, latest = (vetted.iat - terms.skew_s) * 1000, (vetted.iat + terms.submission_window_s) * 1000
+    if not earliest <= time_ms <= latest:
+        yield Failed(
+            Code.OUT_OF_WINDOW,
+            "The statement can be ordered only within its window (milliseconds since 1970).",
+            value=str(time_ms),
+            expected=f"{earliest} to {latest}",
+        )
+    yield from failures(draft, vetted)
+
+
+def _ask_rules(case: Case) -> Ruling:
+    """Every rule says what it has to say, in order."""
+    failed: list[tuple[Code, bytes | None]] = []
+    found: list[Finding] = []
+    for rule, check in registered():
+        conflicts = tuple(islice(check(case), CONFLICTS_MAX))
+        found.extend(finding(conflict, rule) for conflict in conflicts)
+        errors = [conflict for conflict in conflicts if _severity(conflict, rule) == "error"]
+        if errors:
+            failed.append((rule.code, errors[0].evidence))
+    return Ruling(failed=tuple(failed), findings=tuple(found), case=case)
+
+
+def _ruling(*failed: Failed) -> Ruling:
+    return Ruling(failed=tuple((one.code, None) for one in failed), findings=tuple(map(_finding, failed)))
+
+
+def _severity(conflict: Conflict, rule: Rule) -> str:
+    return conflict.severity or rule.severity
+
+
+def _why_no_facts(vetted: Vetted) -> tuple[Finding, ...]:
+    """Validation names the rules that a document breaks; a body that is not there breaks none."""
+    row = TABLE[Code(vetted.no_facts)]
+    if any(rule == row.label for rule, *_ in vetted.findings):
+        return ()
+    return (_finding(Failed(row.code, f"There is nothing to judge: {row.name}.")),)
+
+
+def _finding(failed: Failed) -> Finding:
+    row = TABLE[failed.code]
+    return Finding(
+        rule=row.label,
+        severity="error",
+        entry="",
+        label="",
+        value=failed.value,
+        expected=failed.expected,
+        text=f"{failed.text} {row.next_step}",
+    )
+
+
+def _parameter(draft: Draft, name: str) -> int:
+    value = draft.get(key(Kind.PARAMETER, name))
+    assert value is not None, f"the state has the parameter {name} from genesis on"
+    number: int = value[0]
+    return number

@@ -1,0 +1,141 @@
+"""What the state is made of: kinds of records, the one function that makes their keys, and where a kind begins.
+
+A record is a key and a value, both deterministic CBOR arrays. The first element of a key is its kind, and every kind
+has a fixed number of elements, so all records of a kind, or of an MBA within it, stand side by side in bytewise order.
+The table with examples is in `slt/statements/README.md`, section "State records"; its vectors are in
+`tests/vectors/state`.
+
+Every key is made by `key`, which may later be keyed so that other members see commitments only (architecture
+section 6): only `kind_of` and `fields_of` take one apart.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import cbor2
+
+
+class Kind(IntEnum):
+    """The first element of every key. Numbers are part of the state root: they are never reused."""
+
+    CHAIN = 1
+    IDENTITY = 2
+    REVOKED = 3
+    MEMBER = 4
+    MBA = 5
+    PARAMETER = 6
+    SPENT = 7
+    HEAD = 8
+    REPORT = 9
+    ENTRIES = 10
+    ENTRY = 11
+    DOCUMENT = 12
+    BOOK = 13
+    OPENING = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordKind:
+    """One line of the table: what stands in the key after the kind, what stands in the value, and why it is there."""
+
+    key: tuple[str, ...]
+    value: tuple[str, ...]
+    meaning: str
+
+
+ENTRIES_PER_RECORD: Final = 64  # one hash for the entries of most reports, and a change touches few of a large one
+
+RECORDS: Final[dict[Kind, RecordKind]] = {
+    Kind.CHAIN: RecordKind(
+        key=("member id",),
+        value=("seq", "batch digest"),
+        meaning="the last ordered batch of a member; before the first one 0 and chain_id",
+    ),
+    Kind.IDENTITY: RecordKind(
+        key=("kid",), value=("the identity array of genesis",), meaning="who a key is, and what it may do"
+    ),
+    Kind.REVOKED: RecordKind(
+        key=("kid",), value=("time_ms",), meaning="the block time from which a key is revoked; absent while it is good"
+    ),
+    Kind.MEMBER: RecordKind(key=("member id",), value=("the member array of genesis",), meaning="a member"),
+    Kind.MBA: RecordKind(
+        key=("state", "mba"),
+        value=("the MBA array of genesis",),
+        meaning="reference data of a material balance area; two States may use one code",
+    ),
+    Kind.PARAMETER: RecordKind(
+        key=("name",),
+        value=("value",),
+        meaning="a parameter; rules_version and reference_version are among them",
+    ),
+    Kind.SPENT: RecordKind(
+        key=("statement id",),
+        value=("iat", "verdict code", "log index or null"),
+        meaning="a statement with a final verdict; leaves in the first block later than iat + submission_window_s",
+    ),
+    Kind.HEAD: RecordKind(
+        key=("state", "mba"), value=("last report number",), meaning="the next report is this plus one"
+    ),
+    Kind.REPORT: RecordKind(
+        key=("state", "mba", "number"),
+        value=(
+            "statement id",
+            "kind",
+            "date",
+            "period from",
+            "period to",
+            "entry count",
+            "the first 64 entries",
+        ),
+        meaning="an accepted report; entries as in its facts",
+    ),
+    Kind.ENTRIES: RecordKind(
+        key=("state", "mba", "number", "chunk"),
+        value=("entries",),
+        meaning="entries 64 * chunk + 1 to 64 * chunk + 64 of a longer report, chunk from 1 on",
+    ),
+    Kind.ENTRY: RecordKind(
+        key=("state", "mba", "number", "entry"),
+        value=("what", "by number", "by entry", "by statement id"),
+        meaning='what happened to an entry: 1 superseded, 2 deleted; 3: this number was added, and "by" is the entry',
+    ),
+    Kind.DOCUMENT: RecordKind(
+        key=("state", "mba", "document digest"), value=("statement id",), meaning="an accepted document (rule C03)"
+    ),
+    Kind.BOOK: RecordKind(
+        key=("state", "mba", "element label"),
+        value=("[label, mg]...",),
+        meaning="book inventory of a category: the element and its isotopes by label; zeros and empty books are absent",
+    ),
+    Kind.OPENING: RecordKind(
+        key=("state", "mba", "chunk"),
+        value=("pit", "entries"),
+        meaning="the opening inventory, 64 entries of its file to a record, chunk from 0 on",
+    ),
+}
+
+
+def key(kind: Kind, *values: str | int | bytes) -> bytes:
+    """The key of one record: CBOR of the kind and `values`, as many as the table has for this kind."""
+    assert len(values) == len(RECORDS[kind].key), f"a {kind.name} key has {RECORDS[kind].key}"
+    return cbor2.dumps([int(kind), *values])
+
+
+def prefix(kind: Kind, *values: str | int | bytes) -> bytes:
+    """What every key of `kind` that goes on with `values` begins with. No other kind's key begins so."""
+    missing = len(RECORDS[kind].key) - len(values)
+    assert missing >= 0, f"a {kind.name} key has {RECORDS[kind].key}"
+    whole = cbor2.dumps([int(kind), *values, *([0] * missing)])
+    return whole[: len(whole) - missing]  # the CBOR of a 0 is one byte
+
+
+def kind_of(record_key: bytes) -> Kind:
+    """The kind of a key that `key` made. A kind is below 24: one byte after the array's head."""
+    return Kind(record_key[1])
+
+
+def fields_of(record_key: bytes) -> list[Any]:
+    """What stands in a key after its kind. For readers of the books, who see their own member's records."""
+    fields: list[Any] = cbor2.loads(record_key)[1:]
+    return fields

@@ -1,0 +1,78 @@
+"""The shape of a stateful rule, and the register of all of them; the twin of slt.reports.rules.registry.
+
+A rule is one small function that looks at a Case and yields a Conflict for each thing that it objects to. Its number,
+the place in the specification and its severity stand in its decorator; its docstring says what it asks. The text of a
+conflict ends in what the author does next.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from slt.inventory.case import Case
+from slt.reports.findings import Finding, Severity
+from slt.statements.verdicts import Code, code_of_rule, place_of
+
+
+class Conflict(NamedTuple):
+    """What a rule objects to. The collector adds rule, severity and entry, and makes it a finding."""
+
+    text: str
+    label: str = ""
+    value: str = ""
+    expected: str = ""
+    entry: int | None = None
+    """OI entry number; None for the report as a whole."""
+    evidence: bytes | None = None
+    """Statement id of what the report conflicts with: of the same area, so that its author may see it."""
+    severity: Severity | None = None
+    """Where it differs from the rule's own."""
+
+
+class Rule(NamedTuple):
+    """One registered function."""
+
+    id: str
+    severity: Severity
+    reference: str
+    """Where the rule is stated."""
+    sentence: str
+    """What the rule asks: the first line of the function's docstring."""
+
+    @property
+    def code(self) -> Code:
+        return code_of_rule(self.id)
+
+
+Check = Callable[[Case], Iterable[Conflict]]
+
+_RULES: Final[list[tuple[Rule, Check]]] = []
+
+
+def rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[Check], Check]:
+    """Register a function as rule `number` (C01 to C30)."""
+
+    def register(check: Check) -> Check:
+        assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
+        _RULES.append((Rule(number, severity, reference, check.__doc__.splitlines()[0]), check))
+        _RULES.sort(key=lambda pair: place_of(pair[0].code))
+        return check
+
+    return register
+
+
+def registered() -> Sequence[tuple[Rule, Check]]:
+    """Every rule, in the order in which the first that fails gives a verdict its code: C03, C01, C02, C05..."""
+    return _RULES
+
+
+def finding(found: Conflict, by: Rule) -> Finding:
+    """What `found` says to the author."""
+    return Finding(
+        rule=by.id,
+        severity=found.severity or by.severity,
+        entry="" if found.entry is None else f"OI/{found.entry}",
+        label=found.label,
+        value=found.value,
+        expected=found.expected,
+        text=found.text,
+    )

@@ -1,0 +1,60 @@
+"""What vetting found about a statement: all that evaluation may know of it (architecture section 6)."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from slt.reports.facts import Facts, parse_facts
+
+# rule, severity ("error" or "warning"), entry, label, value, expected, text: slt.reports.Finding.to_wire().
+WireFinding: TypeAlias = tuple[str, str, str, str, str, str, str]
+SignatureResult: TypeAlias = Literal["good", "bad", "no key"]
+
+NO_SALT: Final = b""  # there was no body to take the salts from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vetted:
+    """One statement as this member's authentication and validation found it.
+
+    A pure function of the bytes, the registry and the rule set; `good` and `bad` never change for a statement, because
+    its kid is the digest of its key.
+    """
+
+    statement_id: bytes  # 32 bytes
+    kid: bytes  # 32 bytes: of the key that signs, by the statement's own word
+    iss: str
+    iat: int  # seconds
+    endorsers: tuple[bytes, ...]  # kids whose endorsement signature is good
+    bad_endorsement: bool  # some endorsement has a bad signature, or is not one of this statement
+    signature: SignatureResult  # "no key": vetting did not find the kid in its copy of the registry
+    facts: bytes | None  # CBOR; None when there are none, and then `no_facts` says why
+    no_facts: int  # verdict code; 0 exactly when there are facts
+    findings: tuple[WireFinding, ...]  # of the stateless rules
+    findings_salt: bytes  # 32 bytes, or b"" when there is no body
+    facts_salt: bytes  # 32 bytes, or b"" when there is no body
+    _read: list[Facts] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.facts is None) != (self.no_facts != 0):
+            raise ValueError(f"facts {'without' if self.facts is None else 'with'} a reason: no_facts={self.no_facts}")
+        if self.facts is not None and not (self.facts_salt and self.findings_salt):
+            raise ValueError("facts come from a body, and a body has salts")
+
+    def read_facts(self) -> Facts | None:
+        """The facts, read once however often one asks. Raises DecodeError if they are no facts."""
+        if self.facts is None:
+            return None
+        if not self._read:
+            self._read.append(parse_facts(self.facts))
+        return self._read[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VettedBatch:
+    """One batch of a proposal, with what vetting found about each of its statements, in their order."""
+
+    author: int  # member id
+    seq: int
+    digest: bytes
+    previous: bytes  # digest of the author's batch before it; chain_id for seq 1
+    items: tuple[Vetted, ...]
