@@ -1,12 +1,14 @@
 """Genesis: everything that state and verification start from, in one canonical CBOR file. Its hash names the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from slt.merkle.hashing import Digest
 from slt.statements import genesis_checks as checks
 from slt.statements import genesis_toml, shapes
-from slt.statements.cbor import Value, encode
+from slt.statements.cbor import DecodeError, Value, encode
 from slt.statements.registry import (
     CERTIFICATE_BYTES_MAX,
     CODE,
@@ -38,6 +40,8 @@ __all__ = [
     "parse_genesis",
 ]
 
+V = TypeVar("V", int, bytes)
+
 VERSION: Final = 1
 GENESIS_BYTES_MAX: Final = 64 * 1024 * 1024
 IDENTITIES_MAX: Final = 100_000
@@ -48,17 +52,18 @@ MBAS_MAX: Final = 100_000
 class Genesis:
     """A checked genesis: whatever exists here may be relied on. Raises GenesisError when it cannot stand.
 
-    `parameters` hold every name of PARAMETERS, in order; `anchors` are (State, CA certificate DER) by State.
+    `parameters` may leave names of PARAMETERS out when it is made, and then has the defaults. `anchors` give a State's
+    CA certificate (DER).
     The fields below the line are computed once: `encoded`, `chain_id` = H("genesis", encoded), `audience` (what `aud`
     of a statement must be), and the roots that block headers carry.
     """
 
     origin: str
     model: str
-    parameters: tuple[tuple[str, int], ...]
+    parameters: Mapping[str, int]
     members: tuple[Member, ...]
     term_authority: TermAuthority
-    anchors: tuple[tuple[str, bytes], ...]
+    anchors: Mapping[str, bytes]
     identities: tuple[Identity, ...]
     mbas: tuple[Mba, ...]
     rules_version: int = 1
@@ -71,6 +76,8 @@ class Genesis:
     parameters_root: Digest = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", all_parameters(self.parameters))
+        object.__setattr__(self, "anchors", MappingProxyType(dict(sorted(self.anchors.items()))))
         checks.check_head(self.origin, self.model, self.rules_version, self.reference_version)
         checks.check_parameters(self.parameters)
         checks.check_members(self.members, self.term_authority, origin=self.origin, model=self.model)
@@ -94,10 +101,10 @@ class Genesis:
             VERSION,
             self.origin,
             self.model,
-            [[name, value] for name, value in self.parameters],
+            [[name, value] for name, value in self.parameters.items()],
             [member.to_value() for member in self.members],
             self.term_authority.to_value(),
-            [[state, certificate] for state, certificate in self.anchors],
+            [[state, certificate] for state, certificate in self.anchors.items()],
             [identity.to_value() for identity in self.identities],
             [mba.to_value() for mba in self.mbas],
             self.rules_version,
@@ -106,7 +113,7 @@ class Genesis:
 
     def parameter(self, name: str) -> int:
         """The value of a parameter. Raises KeyError for a name that PARAMETERS does not have."""
-        return dict(self.parameters)[name]
+        return self.parameters[name]
 
     def member(self, number: int) -> Member:
         """The member with id `number`. Raises KeyError when there is none."""
@@ -116,9 +123,9 @@ class Genesis:
         raise KeyError(number)
 
 
-def parameters_root(parameters: tuple[tuple[str, int], ...], rules_version: int, reference_version: int) -> Digest:
+def parameters_root(parameters: Mapping[str, int], rules_version: int, reference_version: int) -> Digest:
     """The root over [key, value] by key, the versions of rule set and reference data among them."""
-    pairs = sorted([*parameters, ("rules_version", rules_version), ("reference_version", reference_version)])
+    pairs = sorted([*parameters.items(), ("rules_version", rules_version), ("reference_version", reference_version)])
     return list_root("parameters", [encode([name, value]) for name, value in pairs])
 
 
@@ -129,10 +136,10 @@ def parse_genesis(data: bytes) -> Genesis:
     return Genesis(
         origin=shapes.text(values[1], "genesis: origin", high=128),
         model=shapes.text(values[2], "genesis: model", high=16),
-        parameters=tuple(_pair(item) for item in shapes.array(values[3], "genesis: parameters", len(PARAMETERS))),
+        parameters=_mapping([_pair(item) for item in shapes.array(values[3], "genesis: parameters", len(PARAMETERS))]),
         members=tuple(Member.from_value(item) for item in shapes.array(values[4], "genesis: members", high=256)),
         term_authority=TermAuthority.from_value(values[5]),
-        anchors=tuple(_anchor(item) for item in shapes.array(values[6], "genesis: anchors", high=1000)),
+        anchors=_mapping([_anchor(item) for item in shapes.array(values[6], "genesis: anchors", high=1000)]),
         identities=tuple(
             Identity.from_value(item) for item in shapes.array(values[7], "genesis: identities", high=IDENTITIES_MAX)
         ),
@@ -158,6 +165,14 @@ def genesis_to_toml(genesis: Genesis) -> str:
 def _pair(value: Value) -> tuple[str, int]:
     name, number = shapes.array(value, "genesis: parameter", 2)
     return shapes.text(name, "genesis: parameter", high=64), shapes.integer(number, "genesis: parameter value")
+
+
+def _mapping(pairs: list[tuple[str, V]]) -> dict[str, V]:
+    """One order only: by name."""
+    names = [name for name, _ in pairs]
+    if names != sorted(set(names)):
+        raise DecodeError("genesis: parameters and anchors stand in ascending order, each once")
+    return dict(pairs)
 
 
 def _anchor(value: Value) -> tuple[str, bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from slt.statements.registry import GenesisError, Identity, Mba, Member, TermAuthority, all_parameters
+from slt.statements.registry import GenesisError, Identity, Mba, Member, TermAuthority
 
 Table = Mapping[str, Any]
 
@@ -44,13 +44,13 @@ def read(text: str) -> dict[str, Any]:
     return {
         "origin": _text(table, "origin", "genesis"),
         "model": _text(table, "model", "genesis"),
-        "parameters": all_parameters(_integers(_table(table, "parameters", "genesis"))),
+        "parameters": _integers(_table(table, "parameters", "genesis")),
         "members": tuple(_member(item) for item in _tables(table, "member")),
         "term_authority": TermAuthority(
             threshold=_integer(authority, "threshold", "term_authority", 0),
             keys=tuple(_hex(key, "term_authority: keys") for key in _texts(authority, "keys", "term_authority")),
         ),
-        "anchors": tuple((state, _der(anchors[state], f"anchor of {state}")) for state in sorted(anchors)),
+        "anchors": {state: _der(text, f"anchor of {state}") for state, text in anchors.items()},
         "identities": tuple(_identity(item) for item in _tables(table, "identity")),
         "mbas": tuple(_mba(item) for item in _tables(table, "mba")),
         "rules_version": _integer(table, "rules_version", "genesis", 1),
@@ -64,9 +64,9 @@ def write(
     model: str,
     rules_version: int,
     reference_version: int,
-    parameters: Sequence[tuple[str, int]],
+    parameters: Mapping[str, int],
     term_authority: TermAuthority,
-    anchors: Sequence[tuple[str, bytes]],
+    anchors: Mapping[str, bytes],
     members: Sequence[Member],
     identities: Sequence[Identity],
     mbas: Sequence[Mba],
@@ -79,14 +79,14 @@ def write(
         f"reference_version = {reference_version}",
         "",
         "[parameters]",
-        *(f"{name} = {value}" for name, value in parameters),
+        *(f"{name} = {value}" for name, value in parameters.items()),
         "",
         "[term_authority]",
         f"threshold = {term_authority.threshold}",
         f"keys = {_list([key.hex() for key in term_authority.keys])}",
         "",
         "[anchors]  # State = its CA certificate",
-        *(f"{_quoted(state)} = {_quoted(b64encode(der).decode())}" for state, der in anchors),
+        *(f"{_quoted(state)} = {_quoted(b64encode(der).decode())}" for state, der in anchors.items()),
     ]
     for member in members:
         lines += _member_lines(member)

@@ -7,6 +7,7 @@ them is checked in `genesis_checks`.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
@@ -120,13 +121,12 @@ PARAMETERS: Final[Mapping[str, Parameter]] = {
 """By name, in order. A genesis gives a value to each."""
 
 
-def all_parameters(given: Mapping[str, int] | None = None) -> tuple[tuple[str, int], ...]:
+def all_parameters(given: Mapping[str, int]) -> Mapping[str, int]:
     """Every parameter by name, in order: the values `given`, and defaults. Raises GenesisError for an unknown name."""
-    given = given or {}
     for name in given:
         if name not in PARAMETERS:
             raise GenesisError(f"parameters: {name!r} is not known; the names are {', '.join(PARAMETERS)}")
-    return tuple((name, given.get(name, parameter.default)) for name, parameter in PARAMETERS.items())
+    return MappingProxyType({name: given.get(name, known.default) for name, known in PARAMETERS.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +241,7 @@ class Identity:
 
     @classmethod
     def from_value(cls, value: Value) -> "Identity":
-        """Read the array. That the certificate holds this key is for whoever reads a genesis or approves an enrolment."""
+        """Read the array. Whether the certificate holds this key is checked by whoever reads or approves it."""
         name, certificate, spki, role, state, mbas, not_before, not_after = shapes.array(value, "identity", 8)
         key = shapes.octets(spki, "identity: spki", low=1, high=SPKI_BYTES_MAX)
         return cls(
