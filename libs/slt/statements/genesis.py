@@ -76,8 +76,8 @@ class Genesis:
     parameters_root: Digest = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", all_parameters(self.parameters))
-        object.__setattr__(self, "anchors", MappingProxyType(dict(sorted(self.anchors.items()))))
+        object.__setattr__(self, "parameters", all_parameters(dict(self.parameters)))
+        object.__setattr__(self, "anchors", MappingProxyType(dict(sorted(dict(self.anchors).items()))))
         checks.check_head(self.origin, self.model, self.rules_version, self.reference_version)
         checks.check_parameters(self.parameters)
         checks.check_members(self.members, self.term_authority, origin=self.origin, model=self.model)

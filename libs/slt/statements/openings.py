@@ -23,6 +23,21 @@ class OpeningEntry:
     items: int
     weights: tuple[tuple[int, int], ...]
 
+    def to_value(self) -> list[Value]:
+        weights: list[Value] = [[label, milligrams] for label, milligrams in self.weights]
+        return [self.batch, self.kmp, self.material, self.items, weights]
+
+    @classmethod
+    def from_value(cls, value: Value) -> "OpeningEntry":
+        batch, kmp, material, items, weights = shapes.array(value, "opening entry", 5)
+        return cls(
+            batch=shapes.text(batch, "opening entry: batch", low=1, high=16),
+            kmp=shapes.text(kmp, "opening entry: kmp", high=2),
+            material=shapes.text(material, "opening entry: material", high=16),
+            items=shapes.integer(items, "opening entry: items", high=2**32 - 1),
+            weights=tuple(_weight(item) for item in shapes.array(weights, "opening entry: weights", high=64)),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
@@ -42,11 +57,7 @@ class Opening:
     @property
     def encoded(self) -> bytes:
         """The bytes of the file, computed at each call."""
-        entries: list[Value] = [
-            [entry.batch, entry.kmp, entry.material, entry.items, [[label, mg] for label, mg in entry.weights]]
-            for entry in self.entries
-        ]
-        return encode([1, self.mba, self.pit, entries])
+        return encode([1, self.mba, self.pit, [entry.to_value() for entry in self.entries]])
 
     @property
     def digest(self) -> Digest:
@@ -61,18 +72,9 @@ def parse_opening(data: bytes) -> Opening:
     return Opening(
         mba=shapes.text(mba, "opening: mba", high=4, pattern=CODE),
         pit=shapes.text(pit, "opening: pit", low=8, high=8, pattern=DATE),
-        entries=tuple(_entry(item) for item in shapes.array(entries, "opening: entries", high=ENTRIES_MAX)),
-    )
-
-
-def _entry(value: Value) -> OpeningEntry:
-    batch, kmp, material, items, weights = shapes.array(value, "opening entry", 5)
-    return OpeningEntry(
-        batch=shapes.text(batch, "opening entry: batch", low=1, high=16),
-        kmp=shapes.text(kmp, "opening entry: kmp", high=2),
-        material=shapes.text(material, "opening entry: material", high=16),
-        items=shapes.integer(items, "opening entry: items", high=2**32 - 1),
-        weights=tuple(_weight(item) for item in shapes.array(weights, "opening entry: weights", high=64)),
+        entries=tuple(
+            OpeningEntry.from_value(item) for item in shapes.array(entries, "opening: entries", high=ENTRIES_MAX)
+        ),
     )
 
 
