@@ -77,7 +77,9 @@ class AnswerDesk:
         """Receipts of our own rows. Others of the same MBA are not ours to judge, and are passed over."""
         _chain_id, _height, receipts = decode_receipts(data)
         parsed = [parse_receipt(receipt) for receipt in receipts]
-        by_id = {one.verdict.statement_id: (one, receipt) for one, receipt in zip(parsed, receipts, strict=True)}
+        by_id: dict[bytes, tuple[Receipt, bytes]] = {
+            one.verdict.statement_id: (one, receipt) for one, receipt in zip(parsed, receipts, strict=True)
+        }
         for row in self._outbox.get(list(by_id)):
             answered = self._answered(by_id[row.statement_id][0])
             receipt = by_id[row.statement_id][1]
@@ -114,9 +116,11 @@ class AnswerDesk:
         return self._folder.body_file(row.statement_id).read_bytes() if self._keep_files else None
 
     def _refusals(self, data: bytes, faults: list[str]) -> Iterable[Refused]:
-        by_id = {parse_refusal(refusal).submission_id: (refusal, rest) for refusal, *rest in decode_refusals(data)}
+        by_id: dict[bytes, tuple[bytes, bytes, bytes]] = {
+            parse_refusal(one[0]).submission_id: one for one in decode_refusals(data)
+        }
         for row in self._outbox.of_submissions(list(by_id)):
-            refusal, (signature, certificate) = by_id[row.submission_id]
+            refusal, signature, certificate = by_id[row.submission_id]
             try:
                 verify_refusal(refusal, signature, certificate, self._genesis)
             except BadRefusal as error:

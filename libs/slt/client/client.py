@@ -39,6 +39,7 @@ class Patience:
     factor: float = 2.0
     last_s: float = 300.0  # a member that is down for a day is not asked a thousand times
     down_s: float = 1.0  # nothing was stored: the broker is away or has no room
+    outbox_poll_s: float = 1.0  # how late we see what another process wrote into the same outbox
     reread_s: float = 20.0  # nothing heard for so long: a broker may have lost the end of ANSWERS and counts again
 
     def after(self, attempts: int) -> float:
@@ -74,6 +75,7 @@ class Client:
         self._queue: list[tuple[float, bytes]] = []  # heap of (when, submission id); answered ones are passed over
         self._to_send = asyncio.Event()
         self._areas_changed = asyncio.Event()
+        self._unsent: set[bytes] = set()  # those of `_waiting` that no broker has stored since this client was opened
         self._news = asyncio.Condition()
         self._heard_at = 0.0
 
@@ -98,23 +100,29 @@ class Client:
             pass
         return await asyncio.to_thread(self.outbox.get, statement_ids)
 
+    async def all_sent(self, *, within_s: float) -> bool:
+        """Wait until the broker has stored everything that waits. False: it had not after `within_s`."""
+        try:
+            async with asyncio.timeout(within_s), self._news:
+                await self._news.wait_for(lambda: not self._unsent)
+        except TimeoutError:
+            return False
+        return True
+
     @property
     def waiting(self) -> int:
         """How many submissions have no answer yet."""
         return len(self._waiting)
 
     def _keep(self, signed: Sequence[Signed]) -> None:
-        """Bodies first: a row without its body could not be verified, a body without a row is only a file."""
-        if self._keep_files:
-            for one in signed:
-                write_durably(self._folder.body_file(one.entry.statement_id), one.body)
-        self.outbox.add(one.entry for one in signed)
+        keep(self._folder, self.outbox, signed, files=self._keep_files)
 
     def _expect(self, entries: Iterable[Entry]) -> None:
         areas = len(self._areas)
         now = _now()
         for entry in entries:
             self._waiting.add(entry.submission_id)
+            self._unsent.add(entry.submission_id)
             self._areas.add((entry.state, entry.mba))
             heapq.heappush(self._queue, (now, entry.submission_id))
         self._to_send.set()
@@ -158,6 +166,9 @@ class Client:
         else:
             await asyncio.to_thread(self.outbox.sent, message.submission_ids)
             pause_s = self._patience.after(attempts)
+            async with self._news:
+                self._unsent.difference_update(message.submission_ids)
+                self._news.notify_all()
         for submission_id in message.submission_ids:
             heapq.heappush(self._queue, (_now() + pause_s, submission_id))
 
@@ -205,14 +216,36 @@ class Client:
                 if heard.changed:
                     await self._tell(heard.changed)
 
+    async def watch(self) -> None:
+        """The watcher's task: another `slt` on the same outbox may take an answer that we wait for."""
+        while True:
+            await asyncio.sleep(self._patience.outbox_poll_s)
+            if self._waiting:
+                still = await asyncio.to_thread(self.outbox.waiting_ids)
+                if elsewhere := list(self._waiting - still):
+                    await self._tell(await asyncio.to_thread(self.outbox.of_submissions, elsewhere))
+
     async def _tell(self, rows: list[Entry]) -> None:
         self._heard_at = _now()
         async with self._news:
             for row in rows:
                 if row.standing != WAITING and row.submission_id in self._waiting:
                     self._waiting.remove(row.submission_id)
+                    self._unsent.discard(row.submission_id)
                     self._answered(row)
             self._news.notify_all()
+
+
+def keep(folder: Folder, outbox: Outbox, signed: Sequence[Signed], *, files: bool = True) -> None:
+    """Make reports durable here; whoever opens a client next sends them.
+
+    Bodies first: a row without its body could not be verified, a body without a row is only a file.
+    """
+    if files:
+        folder.bodies.mkdir(exist_ok=True)
+        for one in signed:
+            write_durably(folder.body_file(one.entry.statement_id), one.body)
+    outbox.add(one.entry for one in signed)
 
 
 @asynccontextmanager
@@ -246,8 +279,8 @@ async def open_client(
             answered=answered,
             trouble=trouble,
         )
-        client._expect(await asyncio.to_thread(outbox.waiting))  # noqa: SLF001 - part of opening
-        async with beside(client.send(), client.read()):
+        client._expect(await asyncio.to_thread(outbox.waiting))
+        async with beside(client.send(), client.read(), client.watch()):
             yield client
     finally:
         await asyncio.to_thread(outbox.close)

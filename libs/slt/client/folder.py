@@ -1,8 +1,8 @@
 """The working folder DIR: what `slt init` laid down, and what the commands keep beside it.
 
-    genesis.toml genesis.cbor profile.toml openings/ keys/ anchors/ term-authority/ members/    made by init
-    addresses.json logs/ spans/                                                                 made by up
-    outbox.sqlite bodies/ receipts/ reports/                                                    the facility's own record
+genesis.toml genesis.cbor profile.toml openings/ keys/ anchors/ term-authority/ members/    made by init
+addresses.json logs/ spans/                                                                 made by up
+outbox.sqlite bodies/ receipts/ reports/                                                    the facility's own record
 """
 
 import json
@@ -15,7 +15,13 @@ from slt.client.errors import Unreachable, WrongUse
 from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Genesis, parse_genesis
 
-SERVICES: Final = ("authentication", "validation", "uniqueness", "consensus", "ledger")  # in the order of a report's journey
+SERVICES: Final = (
+    "authentication",
+    "validation",
+    "uniqueness",
+    "consensus",
+    "ledger",
+)  # in the order of a report's journey
 MEMBER: Final = 0  # private: there is one
 
 
@@ -44,7 +50,7 @@ class Profile:
         lines = [
             "# What the slt commands in this folder stand on. Written by slt init; edit it to use a member elsewhere.",
             "",
-            "# The identity that signs when --as is not given. Empty: the one with a key here whose MBAs fit the report.",
+            "# Who signs when --as is not given. Empty: the one with a key here whose MBAs fit the report.",
             f"identity = {json.dumps(self.identity)}",
             "",
             "# The member's bus. Empty: the one that slt up runs here (addresses.json).",
@@ -131,7 +137,9 @@ class Folder:
         try:
             table = tomllib.loads(self.profile_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise WrongUse(f"{self.root} is no working folder (profile.toml is missing): make one with slt init") from None
+            raise WrongUse(
+                f"{self.root} is no working folder (profile.toml is missing): make one with slt init"
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise WrongUse(f"{self.profile_file}: {error}") from None
         http = table.pop("http", {})
@@ -152,7 +160,9 @@ class Folder:
             written = {"nats": "", "http": {}}
         nats = profile.nats or written["nats"]
         if not nats:
-            raise Unreachable(f"Nothing is up in {self.root}: start it with `slt up {self.root}`, or name a bus in profile.toml")
+            raise Unreachable(
+                f"Nothing is up in {self.root}: start it with `slt up {self.root}`, or name a bus in profile.toml"
+            )
         named = {service: url for service, url in profile.http.items() if url}
         return Addresses(nats=nats, http={**written["http"], **named})
 
@@ -162,6 +172,8 @@ def read_genesis(path: Path) -> Genesis:
     try:
         return parse_genesis(path.read_bytes())
     except FileNotFoundError:
-        raise WrongUse(f"{path} is missing: name the ledger with --genesis FILE, or a working folder with --dir") from None
+        raise WrongUse(
+            f"{path} is missing: name the ledger with --genesis FILE, or a working folder with --dir"
+        ) from None
     except DecodeError as error:
         raise WrongUse(f"{path} is no genesis file: {error}") from None

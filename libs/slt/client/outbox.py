@@ -4,7 +4,7 @@ This is the facility's promise that no report is lost: a row is committed, and i
 published, and only a verified receipt or refusal ends the waiting.
 
 Standing of a row: waiting -> accepted | rejected (a receipt: final) or refused (one member's word). A refused row may
-become waiting again (the same statement is sent once more), and a receipt replaces a refusal; nothing replaces a receipt.
+become waiting again (the same statement is sent once more); a receipt replaces a refusal, and nothing a receipt.
 """
 
 import sqlite3
@@ -40,11 +40,24 @@ CREATE TABLE refusals (
     certificate BLOB NOT NULL, received_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX refusals_by_submission ON refusals (submission_id, received_ms);
-CREATE TABLE positions (state TEXT NOT NULL, mba TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (state, mba)) STRICT;
+CREATE TABLE positions (
+    state TEXT NOT NULL, mba TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (state, mba)
+) STRICT;
 """
 _NAMES: Final = (
     *("statement_id", "submission_id", "state", "mba", "number", "file", "identity", "document_digest", "statement"),
-    *("endorsements", "body_z", "iat", "created_ms", "attempts", "standing", "code", "height", "log_index", "answered_ms"),
+    *(
+        "endorsements",
+        "body_z",
+        "iat",
+        "created_ms",
+        "attempts",
+        "standing",
+        "code",
+        "height",
+        "log_index",
+        "answered_ms",
+    ),
 )
 _COLUMNS: Final = ", ".join(_NAMES)
 
@@ -53,7 +66,7 @@ _COLUMNS: Final = ", ".join(_NAMES)
 class Entry:
     """One row. Ids and digests are 32 bytes; `iat` in seconds, the other times in milliseconds since 1970 UTC.
 
-    `code` is the verdict code of the receipt, or None while there is none; `log_index` is set for accepted reports only.
+    `code` is the verdict code of the receipt, None while there is none; `log_index` is set for accepted reports only.
     `endorsements` is the CBOR array of the endorsements.
     """
 
@@ -136,6 +149,12 @@ class Outbox:
         """Rows without an answer, by MBA and report number."""
         return self._entries("WHERE standing = 'waiting' ORDER BY state, mba, number, created_ms", ())
 
+    def waiting_ids(self) -> set[bytes]:
+        """The submission ids without an answer."""
+        with self._lock:
+            rows = self._db.execute("SELECT submission_id FROM submissions WHERE standing = 'waiting'").fetchall()
+        return {row[0] for row in rows}
+
     def entries(self) -> list[Entry]:
         """Every row, oldest first."""
         return self._entries("ORDER BY created_ms, state, mba, number", ())
@@ -161,7 +180,8 @@ class Outbox:
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
-                "UPDATE submissions SET attempts = attempts + 1 WHERE submission_id = ?", [(one,) for one in submission_ids]
+                "UPDATE submissions SET attempts = attempts + 1 WHERE submission_id = ?",
+                [(one,) for one in submission_ids],
             )
 
     def send_again(self, statement_ids: Sequence[bytes]) -> None:
@@ -174,7 +194,9 @@ class Outbox:
                 [(one,) for one in statement_ids],
             )
 
-    def answer(self, answers: Iterable[Answered], refusals: Iterable[Refused], *, positions: Iterable[tuple[str, str, int]]) -> None:
+    def answer(
+        self, answers: Iterable[Answered], refusals: Iterable[Refused], *, positions: Iterable[tuple[str, str, int]]
+    ) -> None:
         """Record what one message of ANSWERS said, and that it was read: `positions` are (state, mba, sequence).
 
         A receipt replaces waiting and refused; a refusal replaces waiting only, and only if this very refusal was not
@@ -198,7 +220,9 @@ class Outbox:
     def position(self, state: str, mba: str) -> int:
         """The sequence of the last message of ANSWERS read for this MBA; 0 before the first."""
         with self._lock:
-            row = self._db.execute("SELECT sequence FROM positions WHERE state = ? AND mba = ?", (state, mba)).fetchone()
+            row = self._db.execute(
+                "SELECT sequence FROM positions WHERE state = ? AND mba = ?", (state, mba)
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def forget_positions(self) -> None:
@@ -226,7 +250,8 @@ class Outbox:
         ).rowcount
         if new:
             self._db.execute(
-                "UPDATE submissions SET standing = 'refused', answered_ms = ? WHERE submission_id = ? AND standing = 'waiting'",
+                "UPDATE submissions SET standing = 'refused', answered_ms = ? "
+                "WHERE submission_id = ? AND standing = 'waiting'",
                 (one.received_ms, one.submission_id),
             )
 
@@ -246,7 +271,9 @@ class Outbox:
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
-                raise WrongUse(f"The outbox was written by a newer slt (version {version}, this one reads {_VERSION}): update slt")
+                raise WrongUse(
+                    f"The outbox was written by a newer slt (version {version}, this one reads {_VERSION}): update slt"
+                )
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     if statement.strip():

@@ -1,7 +1,7 @@
 """Sign a report, and pack signed reports into messages: what a plain publisher does too (README.md, byte by byte)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -11,8 +11,7 @@ from slt.bus.compression import compress
 from slt.client.errors import WrongUse
 from slt.client.folder import Folder
 from slt.client.outbox import Entry
-from slt.reports.judge import Judgement, judge
-from slt.reports.reference import Reference
+from slt.reports import Finding, Judgement, Reference, judge
 from slt.statements.cbor import decode, encode
 from slt.statements.genesis import Genesis, Identity
 from slt.statements.signatures import Signer, signer_from_pem
@@ -71,9 +70,34 @@ class Message:
     """The Nats-Msg-Id: of these submissions in this order and this attempt, so that a retry is never swallowed."""
 
 
-def check(file: str, document: bytes, reference: Reference) -> Checked:
-    """Run the rules of the validation service, before anything is signed."""
-    return Checked(file=file, document=document, judgement=judge(document, reference))
+def check(file: str, document: bytes, genesis: Genesis) -> Checked:
+    """Run the rules of the validation service on `document`, and the limits of the door, before anything is signed."""
+    judgement = judge(document, Reference.of(genesis.mbas, genesis.reference_version))
+    too_large = list(_limits(document, genesis))
+    if too_large:
+        judgement = replace(judgement, verdict="reject", facts=None, findings=(*too_large, *judgement.findings))
+    return Checked(file=file, document=document, judgement=judgement)
+
+
+def _limits(document: bytes, genesis: Genesis) -> Iterator[Finding]:
+    """A finding for each size that this ledger does not carry. The parameters are those of genesis."""
+    body_bytes = SALT_BYTES + len(document)
+    statement_bytes = 4096  # the largest statement: an ML-DSA-65 signature and its header
+    for name, size in (
+        ("body_bytes_max", body_bytes),
+        ("submission_bytes_max", statement_bytes + len(compress(bytes(SALT_BYTES) + document))),
+    ):
+        limit = genesis.parameter(name)
+        if size > limit:
+            yield Finding(
+                rule="LIMIT",
+                severity="error",
+                entry="",
+                label="",
+                value=f"{size} bytes",
+                expected=f"{name} = {limit}",
+                text="The report is larger than this ledger takes. Split it into several reports.",
+            )
 
 
 def sign(checked: Checked, signer: Signer, *, identity: str, genesis: Genesis, salt: bytes, now_ms: int) -> Signed:
@@ -114,7 +138,7 @@ def sign(checked: Checked, signer: Signer, *, identity: str, genesis: Genesis, s
 
 
 def pack(entries: Iterable[Entry]) -> Iterator[Message]:
-    """Messages of 1 to 64 submissions of one MBA, in report order, at most MESSAGE_BYTES_MAX unless one alone is larger."""
+    """Messages of 1 to 64 submissions of one MBA, in report order, of MESSAGE_BYTES_MAX unless one alone is larger."""
     in_order = sorted(entries, key=lambda entry: (entry.state, entry.mba, entry.number, entry.created_ms))
     for (state, mba), of_mba in groupby(in_order, key=lambda entry: (entry.state, entry.mba)):
         for some in _cut(list(of_mba)):
@@ -164,7 +188,9 @@ def _signer(identity: Identity, path: Path) -> Signer:
     except ValueError as error:
         raise WrongUse(f"{path} holds no key to sign with: {error}") from None
     if signer.kid != identity.kid:
-        raise WrongUse(f"{path} is not the key in the certificate of {identity.name}: put the key there that was certified")
+        raise WrongUse(
+            f"{path} is not the key in the certificate of {identity.name}: put the key there that was certified"
+        )
     return signer
 
 

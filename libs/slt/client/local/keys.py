@@ -1,7 +1,7 @@
 """Keys and X.509 certificates: the only place of the project that makes secrets.
 
 A State has an anchor (a self-signed CA); every identity of the State has a certificate under it. Evaluation reads key
-and dates of a certificate, nothing else (architecture section 5), so the chain is built and checked here, by who enrols.
+and dates of a certificate, nothing else (architecture section 5): the chain is built and checked here, by who enrols.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,9 @@ def new_key(algorithm: str = "ed25519") -> PrivateKey:
         case "ml-dsa-65":
             return mldsa.MLDSA65PrivateKey.generate()
         case _:
-            raise WrongUse(f"{algorithm!r} is no signature algorithm of the ledger; choose one of {', '.join(ALGORITHMS)}")
+            raise WrongUse(
+                f"{algorithm!r} is no signature algorithm of the ledger; choose one of {', '.join(ALGORITHMS)}"
+            )
 
 
 def private_pem(key: PrivateKey) -> bytes:
@@ -69,9 +71,7 @@ def key_from_pem(pem: bytes, *, called: str) -> PrivateKey:
 
 def spki_of(key: PrivateKey) -> bytes:
     """SubjectPublicKeyInfo, DER, of the public half."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def certificate_from_pem(pem: bytes, *, called: str) -> x509.Certificate:
@@ -101,7 +101,10 @@ def new_anchor(state: str, *, now: datetime) -> Anchor:
     """A fresh CA for `state`, self-signed, valid from an hour ago for ANCHOR_DAYS."""
     key = new_key()
     name = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, state), x509.NameAttribute(NameOID.COMMON_NAME, f"{state} anchor")]
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, state),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{state} anchor"),
+        ]
     )
     certificate = (
         _builder(name, name, key, now=now, days=ANCHOR_DAYS)
@@ -135,7 +138,7 @@ def certify(name: str, key: PrivateKey, anchor: Anchor, *, now: datetime) -> x50
 
 
 def check_issued(certificate: x509.Certificate, anchor: x509.Certificate, *, called: str) -> None:
-    """Check that `anchor` issued `certificate`, within the anchor's own dates. Raises WrongUse, naming it as `called`."""
+    """Check that `anchor` issued `certificate`, within its own dates. Raises WrongUse, naming it as `called`."""
     try:
         certificate.verify_directly_issued_by(anchor)
     except (ValueError, TypeError, InvalidSignature) as error:

@@ -38,7 +38,7 @@ def started_at(pid: int) -> str | None:
     """When the process with `pid` started, or None if it does not run (a zombie does not)."""
     if Path("/proc/self/stat").exists():
         try:
-            # Fields after the command, which stands in parentheses and may hold anything (proc(5)): 3 state, 22 starttime.
+            # After the command, which stands in parentheses and may hold anything (proc(5)): 3 state, 22 starttime.
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             return None

@@ -63,7 +63,9 @@ class Network:
                         await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
             words = "\n".join(f"{name}: {self.keepers[name].last_words()}" for name in waiting)
-            raise Unreachable(f"{', '.join(waiting)} not ready within {within_s:.0f} s. Their last words:\n{words}") from None
+            raise Unreachable(
+                f"{', '.join(waiting)} not ready within {within_s:.0f} s. Their last words:\n{words}"
+            ) from None
 
     async def stop(self) -> None:
         """Drain everything in order. On return no process of this network runs."""
@@ -101,7 +103,9 @@ class Network:
         for name in waiting:
             keeper = self.keepers[name]
             if keeper.starts >= STARTS_MAX and keeper.pid is None:
-                raise Unreachable(f"{name} does not start. Its last words ({keeper.program.log}):\n{keeper.last_words()}")
+                raise Unreachable(
+                    f"{name} does not start. Its last words ({keeper.program.log}):\n{keeper.last_words()}"
+                )
 
 
 @asynccontextmanager
@@ -142,8 +146,8 @@ async def running(
 async def stop_elsewhere(folder: Folder) -> bool:
     """Stop the `slt up` that runs `folder`, and return once it is gone. False: nothing was up.
 
-    Only a process that holds the folder's lock, and started when the lock says, gets the signal. Raises Unreachable when it
-    does not end within DOWN_WITHIN_S.
+    Only a process that holds the folder's lock, and started when the lock says, gets the signal. Raises Unreachable
+    when it does not end within DOWN_WITHIN_S.
     """
     holder = holder_of(folder.root / ".up.lock")
     if holder is None:
@@ -164,7 +168,12 @@ def _lay_out(
 ) -> Network:
     """Folders, and a keeper for each program. Nothing runs yet."""
     broker = broker_in(folder.member / NATS, sync_always=sync_always)
-    for place in (folder.logs, folder.spans, folder.member / "run", *(service_folder(folder, name) for name in SERVICES)):
+    for place in (
+        folder.logs,
+        folder.spans,
+        folder.member / "run",
+        *(service_folder(folder, name) for name in SERVICES),
+    ):
         place.mkdir(parents=True, exist_ok=True)
 
     def program(service: str) -> Program:

@@ -1,4 +1,4 @@
-"""The environment that each service of a working folder runs with (its names: slt.runtime.settings, services/*/config.py)."""
+"""The environment that each service of a working folder runs with. The names: slt.runtime.settings."""
 
 import json
 import os

@@ -67,7 +67,7 @@ class World:
     anchors: tuple[WorldAnchor, ...]
     identities: tuple[WorldIdentity, ...]
     mbas: tuple[WorldMba, ...]
-    parameters: dict[str, int | str] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -90,11 +90,18 @@ def read_world(path: Path) -> World:
         anchors=tuple(_anchor(one) for one in root.tables("anchor")),
         identities=tuple(_identity(one) for one in root.tables("identity")),
         mbas=tuple(_mba(one) for one in root.tables("mba")),
-        parameters=root.taken("parameters", {}),
+        parameters=_parameters(root),
     )
     root.nothing_left()
     _check(path, world)
     return world
+
+
+def _parameters(root: "_Table") -> dict[str, int]:
+    given = root.taken("parameters", {})
+    if not isinstance(given, dict) or not all(type(value) is int for value in given.values()):
+        raise WrongUse(f"{root.place}: [parameters] are whole numbers, name = value")
+    return given
 
 
 def _member(table: "_Table") -> str:
@@ -138,7 +145,7 @@ def _mba(table: "_Table") -> WorldMba:
         kind=table.text("kind"),
         flow_kmps=table.texts("flow_kmps"),
         inventory_kmps=table.texts("inventory_kmps"),
-        opened=table.text("opened", ""),
+        opened=table.text("opened"),
         closed=table.text("closed", ""),
         profile=table.text("profile", "iaea"),
         endorsement=table.text("endorsement", "none"),
@@ -167,7 +174,9 @@ def _check(path: Path, world: World) -> None:
     known = {(one.state, one.mba) for one in world.mbas}
     for one in world.identities:
         if strangers := [mba for mba in one.mbas if (one.state, mba) not in known]:
-            raise WrongUse(f"{path}: identity {one.name} names {', '.join(strangers)}, which is no [[mba]] of {one.state}")
+            raise WrongUse(
+                f"{path}: identity {one.name} names {', '.join(strangers)}, which is no [[mba]] of {one.state}"
+            )
 
 
 class _Table:

@@ -1,0 +1,219 @@
+"""The command `slt`. Each command's work stands in slt.client.commands; here are their names and options.
+
+Exit codes: 0 done, 1 the answer is no (rejected, refused, invalid), 2 wrong use, 3 could not reach something.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+import slt
+from slt.client.errors import UNREACHABLE, ClientError
+
+INTERRUPTED: Final = 130  # as a shell says it: 128 + SIGINT
+
+app = typer.Typer(
+    name="slt",
+    help="Safeguards shared ledger: submit accounting reports, keep and verify the answers, run a member here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 could not reach something.",
+)
+keys = typer.Typer(help="Keys to sign with.", no_args_is_help=True)
+outbox = typer.Typer(help="What was signed here, and what became of it.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(outbox, name="outbox")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+Dir = Annotated[Path, typer.Option("--dir", envvar="SLT_DIR", help="The working folder that `slt init` made.")]
+WhichDir = Annotated[Path, typer.Argument(metavar="DIR", envvar="SLT_DIR", help="The working folder.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Code 10 documents, one report each.")]
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="A statement id in hex, or enough of its beginning.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"slt {slt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("init")
+def _init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make. Nothing there is overwritten.")],
+    world: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="WORLD.toml", help="What the ledger is about. Default: the sample world."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="private; consortium and public come later.")] = "private",
+    members: Annotated[int, typer.Option(help="How many organisations run it.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a ledger: keys, certificates, genesis, broker and service settings."""
+    from slt.client.commands import network
+
+    network.init(directory, world=world, model=model, members=members, as_json=as_json)
+
+
+@app.command("up")
+def _up(
+    directory: WhichDir,
+    sync_always: Annotated[
+        bool, typer.Option("--sync-always", help="The broker writes every message to disk before it answers.")
+    ] = False,
+    trace_ratio: Annotated[str, typer.Option(metavar="0..1", help="Share of the reports that are traced.")] = "0.05",
+    as_json: Json = False,
+) -> None:
+    """Run the member of DIR here: the broker and five services, restarted when they die, until Ctrl-C."""
+    from slt.client.commands import network
+
+    network.up(directory, sync_always=sync_always, trace_ratio=trace_ratio, as_json=as_json)
+
+
+@app.command("down")
+def _down(directory: WhichDir, as_json: Json = False) -> None:
+    """Stop what `slt up DIR` runs."""
+    from slt.client.commands import network
+
+    network.down(directory, as_json=as_json)
+
+
+@app.command("status")
+def _status(directory: Dir = Path(), as_json: Json = False) -> None:
+    """Every service of the member, and what this folder waits for."""
+    from slt.client.commands import network
+
+    network.status(directory, as_json=as_json)
+
+
+@keys.command("new")
+def _keys_new(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE.pem", help="Where the private key goes. Nothing is overwritten.")
+    ],
+    algorithm: Annotated[str, typer.Option(help="ed25519, es256 or ml-dsa-65.")] = "ed25519",
+    as_json: Json = False,
+) -> None:
+    """Make a key pair. The file is for its owner only; what is printed may be shown."""
+    from slt.client.commands import network
+
+    network.new_key_file(path, algorithm=algorithm, as_json=as_json)
+
+
+@app.command("check")
+def _check(
+    files: Files,
+    genesis: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="genesis.cbor with the reference data. Default: that of --dir.")
+    ] = None,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """Show the findings of the validation rules, before anything is signed."""
+    from slt.client.commands import reports
+
+    reports.check_files(files, genesis=genesis, directory=directory, as_json=as_json)
+
+
+@app.command("submit")
+def _submit(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help="Code 10 documents. None: go on with what the outbox holds."),
+    ] = None,
+    called: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="The identity that signs. Default: the one whose MBAs fit.")
+    ] = "",
+    wait: Annotated[float, typer.Option(metavar="S", min=0, help="Seconds to wait for answers.")] = 60.0,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return once the broker has them.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make new statements, even of documents that were submitted before.")
+    ] = False,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """Check, sign, queue and publish reports, and wait for their answers. Safe to repeat."""
+    from slt.client.commands import reports
+
+    reports.submit_files(
+        files or [], called=called, wait_s=0.0 if no_wait else wait, new=new, directory=directory, as_json=as_json
+    )
+
+
+@outbox.command("list")
+def _outbox_list(directory: Dir = Path(), as_json: Json = False) -> None:
+    """Every report that was signed here: waiting, accepted, rejected or refused."""
+    from slt.client.commands import reports
+
+    reports.list_outbox(directory, as_json=as_json)
+
+
+@app.command("receipt")
+def _receipt(identifier: Identifier, directory: Dir = Path(), as_json: Json = False) -> None:
+    """The answer to one report, verified, in words."""
+    from slt.client.commands import answers
+
+    answers.show_receipt(identifier, directory=directory, as_json=as_json)
+
+
+@app.command("trace")
+def _trace(identifier: Identifier, directory: Dir = Path(), as_json: Json = False) -> None:
+    """Where a report is, how long each stage took, and what blocks it."""
+    from slt.client.commands import answers
+
+    answers.show_trace(identifier, directory=directory, as_json=as_json)
+
+
+@app.command("verify")
+def _verify(
+    receipts: Annotated[list[Path], typer.Argument(metavar="RECEIPT...", help="Receipt files.")],
+    genesis: Annotated[Path, typer.Option(metavar="FILE", help="genesis.cbor of the ledger that you trust.")],
+    body: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The body as hashed (bodies/ID); only with a single receipt.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify receipts offline: no network, no database. 0 = every proof holds; it says what was proved."""
+    from slt.client.commands import answers
+
+    answers.verify_receipts(receipts, genesis=genesis, body=body, as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(words, prog_name="slt")  # ends with SystemExit, except for our own errors
+    except ClientError as error:
+        _tell(str(error), error.exit_code, as_json="--json" in words)
+    except TimeoutError as error:
+        _tell(f"no answer in time: {error}", UNREACHABLE, as_json="--json" in words)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _tell(sentence: str, code: int, *, as_json: bool) -> NoReturn:
+    """On standard error: standard output holds answers only."""
+    if as_json:
+        sys.stderr.write(json.dumps({"error": sentence, "exit_code": code}, ensure_ascii=False) + "\n")
+    else:
+        sys.stderr.write(f"slt: {sentence}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""receipt, trace, verify: what became of a report, and the proof of it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from slt.client.answer_table import answer_object, answer_row, findings_of, next_step, refusal_of
+from slt.client.errors import AnswerIsNo, Unreachable, WrongUse
+from slt.client.folder import SERVICES, read_genesis
+from slt.client.local.network import working_folder
+from slt.client.outbox import Entry, Outbox
+from slt.client.output import Output
+from slt.client.trace import Stage, ask_everybody, blocked_by, stages_of
+from slt.client.verification import verify_file
+from slt.consensus.proof import Proof
+from slt.consensus.receipts import VerifierCache
+
+ID_HEX_CHARS: Final = 64
+
+
+def verify_receipts(receipts: Sequence[Path], *, genesis: Path, body: Path | None, as_json: bool) -> None:
+    out = Output(as_json=as_json)
+    if body is not None and len(receipts) != 1:
+        raise WrongUse("--body belongs to a single receipt: verify them one by one")
+    ledger = read_genesis(genesis)
+    cache = VerifierCache()
+    broken = 0
+    for receipt in receipts:
+        verified = verify_file(receipt, ledger, body=body, cache=cache)
+        out.objects([verified.to_json()])
+        if verified.proof is not None:
+            out.say(
+                "\n".join(
+                    (
+                        f"{receipt}: the proof holds, the verdict is {_verdict(verified.proof)}.",
+                        *(f"  {line}" for line in verified.proof.lines),
+                    )
+                )
+            )
+        elif verified.broken is not None:
+            broken += 1
+            out.say(
+                f"{receipt}: THE PROOF DOES NOT HOLD.\n  Broken link: {verified.broken.link}. {verified.broken.message}"
+            )
+    if broken:
+        raise AnswerIsNo(f"{broken} of {len(receipts)} do not hold")
+
+
+def _verdict(proof: Proof) -> str:
+    return "accepted" if proof.accepted else "rejected"
+
+
+def show_receipt(identifier: str, *, directory: Path, as_json: bool) -> None:
+    out = Output(as_json=as_json)
+    folder = working_folder(directory)
+    genesis = folder.genesis()
+    with closing(Outbox(folder.outbox_file)) as outbox:
+        row = find(identifier, outbox)
+        if row is None:
+            raise WrongUse(
+                f"No report with a statement id that begins with {identifier} was signed here (slt outbox list)"
+            )
+        out.objects([answer_object(row, outbox, folder)])
+        out.say(f"{row.report} ({row.file}), signed by {row.identity}: {answer_row(row, outbox)[3]}")
+        path = folder.receipt_file(row.statement_id)
+        if path.exists():
+            verified = verify_file(path, genesis, body=folder.body_file(row.statement_id))
+            if verified.broken is not None:
+                raise AnswerIsNo(
+                    f"{path} does not hold. Broken link: {verified.broken.link}. {verified.broken.message}"
+                )
+            assert verified.proof is not None
+            out.say("\n".join((*(f"  {line}" for line in verified.proof.lines), f"  Kept as {path}.")))
+        else:
+            _show_refusal(row, outbox, out)
+        out.say(f"Next: {next_step(row, outbox)}")
+        if row.standing in ("rejected", "refused"):
+            raise AnswerIsNo(f"{row.report} was {row.standing}")
+
+
+def _show_refusal(row: Entry, outbox: Outbox, out: Output) -> None:
+    refusal = refusal_of(row, outbox)
+    if refusal is None:
+        out.say("  No answer yet.")
+        return
+    out.say(f"  The {refusal.stage} service of member {refusal.member} says, at height {refusal.height}:")
+    for finding in findings_of(row, outbox):
+        place = " ".join(part for part in (finding.entry, finding.label) if part)
+        out.say(f"  {finding.rule} {place}: {finding.text}")
+
+
+def show_trace(identifier: str, *, directory: Path, as_json: bool) -> None:
+    out = Output(as_json=as_json)
+    folder = working_folder(directory)
+    row = None
+    if folder.outbox_file.exists():
+        with closing(Outbox(folder.outbox_file)) as outbox:
+            row = find(identifier, outbox)
+    if row is None and len(identifier) != ID_HEX_CHARS:
+        raise WrongUse(f"{identifier} was not signed here; the trace of another's report needs its whole statement id")
+    statement = row.statement_id.hex() if row is not None else identifier.lower()
+    submission = row.submission_id.hex() if row is not None else ""
+    said = asyncio.run(ask_everybody(folder.addresses(), statement=statement, submission=submission))
+    stages = stages_of(said)
+    blocked = blocked_by(row, said, stages)
+    out.objects(
+        [{"statement": statement, "stages": [one.to_json() for one in stages], "services": said, "blocked": blocked}]
+    )
+    if row is not None:
+        out.say(f"{row.report} ({row.file}), statement {statement}: {row.standing}, sent {row.attempts} times")
+    show_stages(stages, said, out)
+    out.say(blocked)
+    if all("problem" in said[service] and not said[service].get("unknown") for service in SERVICES):
+        raise Unreachable("No service answers: is the member up? (slt status)")
+
+
+def show_stages(stages: Sequence[Stage], said: dict[str, dict[str, Any]], out: Output) -> None:
+    """One line for each stage: when it got the report, how long it had it, what it says of it now."""
+    by_name = {stage.name: stage for stage in stages}
+    rows = []
+    for service in SERVICES:
+        stage = by_name.get(service)
+        rows.append(
+            (
+                service,
+                "" if stage is None else stage.received,
+                "" if stage is None else f"{stage.took_ms} ms",
+                "" if stage is None or stage.waited_ms is None else f"{stage.waited_ms} ms",
+                _sentence(said.get(service, {})),
+            )
+        )
+    out.table("", ("stage", "received (UTC)", "worked#", "on the way before#", "what it knows"), rows)
+
+
+def _sentence(said: dict[str, Any]) -> str:
+    if "problem" in said:
+        return str(said["problem"])
+    shown = {key: value for key, value in said.items() if isinstance(value, (str, int)) and not _is_id(value)}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= ID_HEX_CHARS
+
+
+def find(identifier: str, outbox: Outbox) -> Entry | None:
+    """The one row whose statement id begins so. Raises WrongUse when there are several."""
+    rows = outbox.by_statement(identifier)
+    if len(rows) > 1:
+        raise WrongUse(f"{identifier} is the beginning of {len(rows)} statement ids: give more of it")
+    return rows[0] if rows else None
