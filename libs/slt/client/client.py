@@ -84,6 +84,11 @@ class Client:
         await asyncio.to_thread(self._keep, signed)
         self._expect([one.entry for one in signed])
 
+    async def resume(self) -> None:
+        """Take up rows that somebody put into the outbox since this client was opened."""
+        rows = await asyncio.to_thread(self.outbox.waiting)
+        self._expect([row for row in rows if row.submission_id not in self._waiting])
+
     async def send_again(self, statement_ids: Sequence[bytes]) -> None:
         """Send the very same statements of refused rows once more. Rows with a receipt stay as they are."""
         await asyncio.to_thread(self.outbox.send_again, statement_ids)

@@ -21,8 +21,10 @@ from slt.client.local.broker import Broker, broker_in
 from slt.client.local.lock import Started, holder_of, only_one, this_process
 from slt.client.local.processes import Keeper, Program
 from slt.client.local.settings import address_file, service_environment, service_folder
+from slt.client.tasks import beside
 
 NATS: Final = "nats"
+UP_LOCK: Final = ".up.lock"  # held by the process that runs the folder
 READY_WITHIN_S: Final = 60.0  # two busy cores import five services in ten seconds; this is for a bad day
 READY_POLL_S: Final = 0.05
 ASK_WITHIN_S: Final = 2.0
@@ -39,9 +41,10 @@ class Network:
 
     folder: Folder
     broker: Broker
-    keepers: dict[str, Keeper]
     trace_ratio: str
+    keepers: dict[str, Keeper] = field(default_factory=dict)
     http: dict[str, str] = field(default_factory=dict)
+    restarted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def addresses(self) -> Addresses:
@@ -66,6 +69,15 @@ class Network:
             raise Unreachable(
                 f"{', '.join(waiting)} not ready within {within_s:.0f} s. Their last words:\n{words}"
             ) from None
+
+    async def follow(self) -> None:
+        """Keep addresses.json true: whenever a program was started again, wait until it is ready and write anew."""
+        while True:
+            await self.restarted.wait()
+            self.restarted.clear()
+            with suppress(Unreachable):  # its next restart brings us back here
+                await self.ready()
+                self.write_addresses()
 
     async def stop(self) -> None:
         """Drain everything in order. On return no process of this network runs."""
@@ -125,21 +137,18 @@ async def running(
     """
     folder.genesis()
     _services_are_here()
-    with only_one(folder.root / ".up.lock", what=f"{folder.root} is already up"):
+    with only_one(folder.root / UP_LOCK, what=f"{folder.root} is already up"):
         await _end_leftovers(folder)
         network = _lay_out(folder, sync_always=sync_always, trace_ratio=trace_ratio, extra=extra or {}, ended=ended)
         network.broker.configure()
-        async with asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(keeper.run(), name=name) for name, keeper in network.keepers.items()]
+        # However the block ends, the keepers end with it and kill what they still keep; normally that is nothing.
+        async with beside(*(keeper.run() for keeper in network.keepers.values()), network.follow()):
             try:
                 await network.ready()
                 network.write_addresses()
                 yield network
                 await network.stop()
             finally:
-                # Normally everything has stopped by now; after an error or a cancellation, keepers kill what they keep.
-                for task in keeping:
-                    task.cancel()
                 folder.addresses_file.unlink(missing_ok=True)
 
 
@@ -149,7 +158,7 @@ async def stop_elsewhere(folder: Folder) -> bool:
     Only a process that holds the folder's lock, and started when the lock says, gets the signal. Raises Unreachable
     when it does not end within DOWN_WITHIN_S.
     """
-    holder = holder_of(folder.root / ".up.lock")
+    holder = holder_of(folder.root / UP_LOCK)
     if holder is None:
         return await _end_leftovers(folder)
     os.kill(holder.pid, signal.SIGTERM)
@@ -194,8 +203,16 @@ def _lay_out(
         folder=folder.root,
         log=folder.logs / "nats.log",
     )
-    keepers = {one.name: Keeper(one, ended=ended) for one in [server, *map(program, SERVICES)]}
-    return Network(folder=folder, broker=broker, keepers=keepers, trace_ratio=trace_ratio)
+    network = Network(folder=folder, broker=broker, trace_ratio=trace_ratio)
+
+    def ended_here(name: str, code: int) -> None:
+        if code > 0:  # by itself, not by a signal: perhaps its port was taken, so it gets another one
+            address_file(folder, name).unlink(missing_ok=True)
+        network.restarted.set()
+        ended(name, code)
+
+    network.keepers |= {one.name: Keeper(one, ended=ended_here) for one in [server, *map(program, SERVICES)]}
+    return network
 
 
 def _services_are_here() -> None:
