@@ -1,5 +1,6 @@
 """zstd frames with declared sizes: bodies and facts on the bus (formats.md, "submission message")."""
 
+import threading
 from typing import Final
 
 import zstandard
@@ -9,12 +10,15 @@ from slt.bus.messages import Malformed
 LEVEL: Final = 3  # of the sizes that facilities send, higher levels save 2 to 5 % and cost several times the CPU
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_compressor: Final = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=False)
+_local: Final = threading.local()  # a compressor serves one thread at a time, and making one for each call is slow
 
 
 def compress(data: bytes) -> bytes:
-    """One zstd frame that declares its size. Call it from one thread at a time."""
-    return _compressor.compress(data)
+    """One zstd frame that declares its size. Safe to call from several threads."""
+    compressor: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
+    if compressor is None:
+        compressor = _local.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+    return compressor.compress(data)
 
 
 def inflate(data: bytes, *, bytes_max: int) -> bytes:

@@ -65,7 +65,7 @@ class Log:
             found["trace_id"] = traceparent[3:35]
         self._line("info", outcome, found | fields)
 
-    def exception(self, event: str, error: BaseException, **fields: Any) -> None:
+    def failure(self, event: str, error: BaseException, **fields: Any) -> None:
         """An error with its traceback."""
         text = "".join(traceback.format_exception(error))
         self._line("error", event, {"error": f"{type(error).__name__}: {error}", "traceback": text, **fields})
