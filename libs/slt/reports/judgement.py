@@ -100,7 +100,9 @@ def _read(text: str, reference: Reference, found: "Findings") -> tuple[Report | 
         content.append(content_of(raw))
     if context is None:
         found.add(
-            _EMPTY, "", Problem("The document is empty: there is no data element in it.", expected="NNN:content#")
+            _EMPTY,
+            "",
+            Problem("The document is empty. Choose the file that holds the report.", expected="NNN:content#"),
         )
         return None, content
     return Report(context=context, entries=entries, notes=notes), content
@@ -132,17 +134,18 @@ def _check_raw(raw: RawEntry, labels: dict[str, str], entry: Entry, found: "Find
 
 def _check_fields(labels: dict[str, str], entry: Entry, found: "Findings") -> None:
     for label, value in labels.items():
-        problems = _field_problems(label, value) if len(value) <= READ_MAX else _judge_field(label, value)
+        problems = _field_problems(label, value) if len(value) <= READ_MAX else judge_field(label, value)
         for rule, problem in problems:
             found.add(rule, entry.name, problem)
 
 
-def _judge_field(label: str, value: str) -> tuple[tuple[Rule, Problem], ...]:
+def judge_field(label: str, value: str) -> tuple[tuple[Rule, Problem], ...]:
+    """What the rules say about the content of one label, taken alone."""
     rules = FIELD_RULES.get(label, ())
     return tuple((rule, problem) for rule, check in rules for problem in check(label, value))
 
 
-_field_problems = lru_cache(CACHED)(_judge_field)
+_field_problems = lru_cache(CACHED)(judge_field)
 
 
 def _row(entry: Entry) -> OiRow:

@@ -45,9 +45,8 @@ def read_raw(text: str) -> Iterator[RawEntry]:
     for boundary in _NEXT_ENTRY.finditer(text):
         yield _entry(text[start : boundary.end()])
         start = boundary.end()
-    if rest := text[start:]:
-        if start and not rest.strip(BLANKS):
-            return
+    rest = text[start:]
+    if rest.strip(BLANKS):
         yield _entry(rest)
 
 

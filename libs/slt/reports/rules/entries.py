@@ -63,6 +63,19 @@ def one_style_of_dates(entry: Entry, context: Context) -> Iterator[Problem]:
             )
 
 
+@entry_rule("V08", "reports.md 3.1, 1.3")
+def period_of_two_dates(entry: Entry, context: Context) -> Iterator[Problem]:
+    """015 is from/to; only a PIL may give the date of its physical inventory alone."""
+    period = entry.labels.get("015")
+    if period and "/" not in period and context.kind in {"I", "M"}:
+        yield Problem(
+            "The period of this type of report has a first and a last day. Write both, with a slash.",
+            "015",
+            shown(period),
+            "YYYYMMDD/YYYYMMDD",
+        )
+
+
 @entry_rule("V13", "reports.md 3.1, 1.5, 1.6")
 def code_of_the_report_type(entry: Entry, context: Context) -> Iterator[Problem]:
     """PB, BE, BA, PE, MF and RAxx only in an MBR; RM, RP and nothing but changes in an ICR."""
@@ -156,11 +169,10 @@ def reference_of_the_status(entry: Entry, _context: Context) -> Iterator[Problem
     elif entry.status in {"C", "D", "A"} or (entry.status == "U" and referring):
         expected = f"{entry.status}/{entry.country or 'CC'};report/entry"
         if entry.target is None:
-            what = (
-                "names the earlier entry" if entry.status != "A" else "names the report and entry number to add it as"
-            )
+            what = "the report and entry number to add it as" if entry.status == "A" else "the earlier entry"
             yield Problem(
-                f"This status {what}: country, semicolon, number of the report, slash, number of the entry.",
+                f"This status needs a reference to {what}. Write country, semicolon, number of the report, slash, "
+                "number of the entry.",
                 "309",
                 shown(value),
                 expected,

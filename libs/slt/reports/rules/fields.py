@@ -39,7 +39,7 @@ def permitted_characters(label: str, value: str) -> Iterator[Problem]:
     elif character in "/;":
         why = f"`{character}` divides items and must not stand inside this value. Use a blank or a hyphen."
     elif character.isascii() and character.islower():
-        why = "Write capitals: small letters are not allowed."
+        why = "Small letters are not allowed. Write capitals."
     elif not character.isascii():
         why = "This value has a character that is not ASCII. Write it in Latin capitals, digits and permitted signs."
     else:
@@ -64,7 +64,7 @@ def characters_of_area_codes(label: str, value: str) -> Iterator[Problem]:
     for code in _area_codes(label, value):
         if _NOT_IN_AREA_CODES.search(code):
             yield Problem(
-                "The code of a State, facility or area has only capitals, digits and hyphens.",
+                "The code of a State, facility or area has only capitals, digits and hyphens. Correct it.",
                 label,
                 shown(value),
                 "A-Z 0-9 -",
@@ -121,15 +121,17 @@ def lengths_of_items(label: str, value: str) -> Iterator[Problem]:
     first, slash, rest = value.partition("/")
     if label == "435":
         if len(rest) > 12:
-            yield Problem("The operator's material code has at most 12 characters.", label, shown(value), "N/code")
+            yield Problem(
+                "The operator's material code has at most 12 characters. Shorten it.", label, shown(value), "N/code"
+            )
         return
     if label in {"001", "309"}:
         if slash and len(rest.partition(";")[0]) != 2:
-            yield Problem("The country code has two characters.", label, shown(value), "XL")
+            yield Problem("The country code has two characters. Correct it.", label, shown(value), "XL")
         return
     if len(first) != 2 or (slash and len(rest) != 4):
         yield Problem(
-            "A partner is a country of two characters, a slash, and an area of four; "
+            "A partner is a country of two characters, a slash, and an area of four. Correct it; "
             "abroad the country alone will do where the area is not known.",
             label,
             shown(value),
@@ -152,7 +154,9 @@ def real_period(label: str, value: str) -> Iterator[Problem]:
             yield Problem("There is no such date. Correct the period.", label, shown(value), "YYYYMMDD/YYYYMMDD")
             return
     if value.count("/") > 1:
-        yield Problem("A period has two dates, first and last day.", label, shown(value), "YYYYMMDD/YYYYMMDD")
+        yield Problem(
+            "A period has two dates, first and last day. Correct it.", label, shown(value), "YYYYMMDD/YYYYMMDD"
+        )
 
 
 @field_rule("V09", "reports.md 3.1, 1.3", labels=("001",))
@@ -161,8 +165,8 @@ def reference_number(label: str, value: str) -> Iterator[Problem]:
     reference = read_reference(value[:READ_MAX])
     if reference is None or not reference.report:
         yield Problem(
-            "The reference number cannot be read: OI for accounting entries or NC for notes, a slash, the country, "
-            "a semicolon, and the number of the report, which is a whole number from 1.",
+            "The reference number cannot be read. Write OI for accounting entries or NC for notes, a slash, the "
+            "country, a semicolon, and the number of the report, which is a whole number from 1.",
             label,
             shown(value),
             "OI/CC;number",
@@ -175,7 +179,8 @@ def entry_number(label: str, value: str) -> Iterator[Problem]:
     numbered = read_numbered(value[:READ_MAX])
     if numbered is None or not numbered[0]:
         yield Problem(
-            "The entry number cannot be read: a whole number from 1, on the first entry with a slash and the total.",
+            "The entry number cannot be read. Write a whole number from 1, on the first entry with a slash and "
+            "the total.",
             label,
             shown(value),
             "n/total or n",
@@ -187,7 +192,7 @@ def number_of_items(label: str, value: str) -> Iterator[Problem]:
     """470 is a whole number from 0."""
     if read_number(value[:READ_MAX]) is None:
         yield Problem(
-            "The number of items is a whole number; 0 for bulk material, or where a number means nothing.",
+            "The number of items is a whole number. Write 0 for bulk material, or where a number means nothing.",
             label,
             shown(value),
             f"0 to {NUMBER_MAX}",
@@ -203,27 +208,32 @@ def weights(label: str, value: str) -> Iterator[Problem]:
     number, unit = value[:-1], value[-1:]
     expected = f"for example 1234.5{unit_of(int(label))}"
     if unit not in DECIMALS_MAX:
-        yield Problem("The weight does not end with its unit, G or K.", label, shown(value), expected)
+        yield Problem("The weight does not end with its unit. Add G or K.", label, shown(value), expected)
         return
     match = _NUMBER.fullmatch(number)
     if match is None:
         yield Problem(
-            "The weight is no number: digits without a leading zero, a point before the decimals, no comma, no "
-            f"exponent, at most {INTEGER_DIGITS_MAX} digits before the point.",
+            "The weight is no number as the form wants it. Write digits without a leading zero, a point before the "
+            f"decimals, no comma, no exponent, and at most {INTEGER_DIGITS_MAX} digits before the point.",
             label,
             shown(value),
             expected,
         )
     elif len(match[2] or "") > DECIMALS_MAX[unit]:
         yield Problem(
-            f"{len(match[2])} decimals, and {unit} allows {DECIMALS_MAX[unit]}: round to a milligram.",
+            f"{len(match[2])} decimals, and {unit} allows {DECIMALS_MAX[unit]}. Round to a milligram.",
             label,
             shown(value),
             f"at most {DECIMALS_MAX[unit]} decimals",
         )
     elif int(match[1]) * MG_PER_UNIT[unit] > MG_MAX:
         largest = format_mg(MG_MAX, unit)
-        yield Problem(f"The weight is larger than this ledger can hold, {largest}.", label, shown(value), largest)
+        yield Problem(
+            f"The weight is larger than this ledger can hold. Correct it; {largest} is the largest.",
+            label,
+            shown(value),
+            largest,
+        )
 
 
 @field_rule("V11", "reports.md 3.1, 1.4", labels=WEIGHTS)
@@ -262,7 +272,8 @@ def status_in_list(label: str, value: str) -> Iterator[Problem]:
     """309 begins with N, U, C, D or A."""
     if value.partition("/")[0] not in codes.STATUSES:
         yield Problem(
-            "The entry status begins with N (new), U (invalid or empty), C (correction), D (deletion) or A (addition).",
+            "This is no entry status. Write N (new), U (invalid or empty), C (correction), D (deletion) or "
+            "A (addition).",
             label,
             shown(value),
             "N, U, C, D or A",
@@ -283,7 +294,8 @@ def material_in_lists(label: str, value: str) -> Iterator[Problem]:
     items = value[:READ_MAX].split("/")
     if len(items) != len(_POSITIONS):
         yield Problem(
-            "The material description is four codes with slashes: physical form, chemical form, containment, quality.",
+            "The material description is not four codes. Write physical form, chemical form, containment and quality "
+            "with slashes between them.",
             label,
             shown(value),
             "a/b/c/d",
@@ -306,7 +318,7 @@ def measurement_in_list(label: str, value: str) -> Iterator[Problem]:
     basis, *others = value[:READ_MAX].split("/")
     if basis not in codes.MEASUREMENT_BASES or len(others) > 2 or (others and not others[-1]):
         yield Problem(
-            "The measurement identification is N, L, M or T; a measurement point and a method may follow.",
+            "This is no measurement identification. Write N, L, M or T; a measurement point and a method may follow.",
             label,
             shown(value),
             "B, B/kmp or B/kmp/method",
@@ -318,5 +330,8 @@ def operators_code(label: str, value: str) -> Iterator[Problem]:
     """435 is Y, or N with the operator's code."""
     if value != "Y" and not (value.startswith("N/") and len(value) > 2):
         yield Problem(
-            "The operator's material code is Y, or N, a slash and the code.", label, shown(value), "Y or N/code"
+            "This is no operator's material code. Write Y, or N, a slash and the code.",
+            label,
+            shown(value),
+            "Y or N/code",
         )

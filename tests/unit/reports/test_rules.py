@@ -1,0 +1,82 @@
+"""Every rule both ways: documents that break it, and documents that come close and keep it (cases.py)."""
+
+import re
+from typing import Final
+
+import pytest
+
+from slt.reports import judge
+from slt.reports.rules.registry import registered
+from slt.statements.verdicts import code_of_rule
+from tests.unit.reports.cases import BROKEN, SOUND, Case
+from tests.unit.reports.samples import REFERENCE, changed, document, errors, warnings
+
+RULES_OF_THIS_ISSUE: Final = {
+    *(f"V{number:02}" for number in range(1, 17)),
+    *(f"V{number}" for number in (20, 21, 22, 23, 24, 50, 51, 52, 55, 60)),
+}
+
+
+def _name(case: Case) -> str:
+    return f"{case.rule} {case.sentence}"
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=_name)
+def test_a_document_that_breaks_the_rule_is_rejected_with_it(case: Case) -> None:
+    assert case.rule in errors(case.data)
+
+
+@pytest.mark.parametrize("case", SOUND, ids=_name)
+def test_a_document_that_keeps_the_rule_is_not(case: Case) -> None:
+    assert errors(case.data) == set()
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=_name)
+def test_a_finding_says_what_is_wrong_and_what_to_do(case: Case) -> None:
+    for finding in judge(case.data, REFERENCE).findings:
+        assert re.fullmatch(r"|[0-9]{3}", finding.label)
+        assert re.fullmatch(r"|(OI|NC)/[0-9]+", finding.entry)
+        assert len(finding.text) > 30 and finding.text.endswith(".")
+        assert "#" in finding.text or len(finding.text.split(".")) > 2, "one sentence what is wrong, one what to do"
+        assert len(finding.value) <= 61
+        assert finding.value.isprintable() and finding.expected.isprintable()
+
+
+def test_every_rule_of_this_issue_is_registered_and_has_cases_both_ways() -> None:
+    assert {rule.id for rule in registered()} == RULES_OF_THIS_ISSUE
+    assert {case.rule for case in BROKEN} == RULES_OF_THIS_ISSUE
+    assert {case.rule for case in SOUND} == RULES_OF_THIS_ISSUE
+
+
+def test_every_rule_names_the_specification_and_has_a_verdict_code() -> None:
+    for rule in registered():
+        assert rule.reference.startswith("reports.md")
+        assert rule.sentence.endswith(".")
+        assert code_of_rule(rule.id)
+
+
+def test_another_encoder_is_a_warning() -> None:
+    data = changed("XLR1-41", 2, _006="ROE,R")
+    assert errors(data) == set()
+    assert warnings(data) == {"V51"}
+    judgement = judge(data, REFERENCE)
+    assert judgement.verdict == "flag"
+    assert judgement.facts is not None
+
+
+def test_every_problem_of_a_report_is_reported() -> None:
+    data = (
+        document("XLR1-42")
+        .replace(b"#447:FB25-01#", b"#", 1)
+        .replace(b"630:459880G", b"630:459.88K", 1)
+        .replace(b"B/Q/2/F#446:FB25-03", b"0/Q/2/F#446:FB25-03", 1)
+        .replace(b"002:4#", b"002:5#", 1)
+    )
+    found = {(finding.rule, finding.entry, finding.label) for finding in judge(data, REFERENCE).findings}
+    assert found == {
+        ("V20", "OI/1", "447"),
+        ("V11", "OI/2", "630"),
+        ("V06", "OI/3", "430"),
+        ("V12", "OI/3", "430"),
+        ("V50", "OI/5", "002"),
+    }
