@@ -230,7 +230,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         code = 2
     except KeyboardInterrupt:
         code = 130
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever ends the process is written down
         log.failure("ended by an error", error)
         code = 1
     else:
