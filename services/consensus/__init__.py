@@ -1,0 +1,1 @@
+"""Consensus: in which order does everybody see it?"""
