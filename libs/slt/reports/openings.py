@@ -60,7 +60,7 @@ def _check_heading(columns: object) -> None:
     for what, listed in (("missing", missing), ("unknown", unknown), ("twice", twice)):
         if listed:
             raise BadOpening(
-                f"the heading: {what}: {', '.join(listed)}. Write batch,kmp,material,items and weight labels such as 630."
+                f"the heading: {what}: {', '.join(listed)}. Write batch,kmp,material,items and weight labels, as 630."
             )
 
 
