@@ -74,11 +74,9 @@ def test_the_first_accounting_entry_is_found_behind_notes() -> None:
     assert first_entry(text_of(notes), "OI") is None
 
 
-PIECES = st.sampled_from(
-    b"""001: OI/XL;1# NC/XL;1# 010:I# 010:T# # : / ; 002:1/1# 309:U# 015: 630:1G# 391:X# 099:E/1# 20250101 0 \xff
-    307:XLR1# 411:SD# -1G C/XL;42/3# 446:""".split()
-    + [b"\n", b" ", b"\0", b"9" * 5000, b"x" * 300]
-)
+WORDS = b"""001: OI/XL;1# NC/XL;1# 010:I# 010:T# # : / ; 002:1/1# 309:U# 015: 630:1G# 391:X# 099:E/1# 20250101 0 \xff
+307:XLR1# 411:SD# -1G C/XL;42/3# 446:"""
+PIECES = st.sampled_from([*WORDS.split(), b"\n", b" ", b"\0", b"9" * 5000, b"x" * 300])
 
 
 @given(st.lists(PIECES, max_size=60).map(b"".join) | st.binary(max_size=300))
