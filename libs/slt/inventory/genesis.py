@@ -31,7 +31,7 @@ def genesis_state(genesis: Genesis, openings: Iterable[Opening]) -> dict[bytes, 
     for identity in genesis.identities:
         records[key(Kind.IDENTITY, identity.kid)] = identity.to_value()
     versions = (("rules_version", genesis.rules_version), ("reference_version", genesis.reference_version))
-    for name, value in (*genesis.parameters, *versions):
+    for name, value in (*genesis.parameters.items(), *versions):
         records[key(Kind.PARAMETER, name)] = [value]
     by_digest = {opening.digest: opening for opening in openings}
     for mba in genesis.mbas:
