@@ -214,6 +214,8 @@ class _Reading:
             raise LogCorrupt(f"a record of kind {kind} for height {height} cannot be read: {error}") from error
 
     def _take(self, kind: int, height: int, payload: bytes) -> tuple[int, int]:
+        if not self._based and kind != BASE:
+            raise LogCorrupt("the log begins with a segment that does not say where the chain stood")
         match kind:
             case 1:
                 self._take_base(_decode_base(payload))
