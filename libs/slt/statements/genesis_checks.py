@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from slt.merkle.checkpoints import BadCheckpoint, check_origin
 from slt.merkle.ed25519 import BadSignature, check_on_curve
@@ -25,7 +25,7 @@ from slt.statements.registry import (
     Mba,
     Member,
     TermAuthority,
-    spki_of_certificate,
+    read_certificate,
 )
 from slt.statements.signatures import algorithm_of, kid_of
 
@@ -84,7 +84,7 @@ def check_members(members: Sequence[Member], authority: TermAuthority, *, origin
 def check_anchors(anchors: Anchors) -> None:
     for state, certificate in anchors.items():
         _code(state, "anchors: State")
-        spki_of_certificate(certificate, f"anchor of {state}")
+        read_certificate(certificate, f"anchor of {state}")
 
 
 def check_identities(identities: Sequence[Identity], anchors: Anchors, mbas: Sequence[Mba]) -> None:
@@ -113,7 +113,7 @@ def check_issued(identities: Sequence[Identity], anchors: Anchors) -> None:
         certificate = x509.load_der_x509_certificate(identity.certificate)
         try:
             certificate.verify_directly_issued_by(loaded[identity.state])
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             raise GenesisError(
                 f"identity {identity.name}: its certificate is not issued by the anchor of State {identity.state}; "
                 "give a certificate issued by it, or make the issuing CA the anchor"
@@ -180,7 +180,8 @@ def _check_member(member: Member, origin: str, model: str, keys: dict[bytes, str
 
 
 def _check_key(identity: Identity, what: str) -> None:
-    spki = spki_of_certificate(identity.certificate, what)
+    certificate = read_certificate(identity.certificate, what)
+    spki = certificate.spki
     if spki != identity.spki:
         raise GenesisError(f"{what}: the certificate holds another key than the one given as spki")
     if identity.kid != kid_of(spki):
@@ -189,9 +190,7 @@ def _check_key(identity: Identity, what: str) -> None:
         algorithm_of(spki)
     except BadSignature as error:
         raise GenesisError(f"{what}: {error}; use an Ed25519, P-256 or ML-DSA-65 key") from None
-    certificate = x509.load_der_x509_certificate(identity.certificate)
-    first = int(certificate.not_valid_before_utc.timestamp())
-    last = int(certificate.not_valid_after_utc.timestamp())
+    first, last = certificate.not_before, certificate.not_after
     if not first <= identity.not_before < identity.not_after <= last:
         raise GenesisError(
             f"{what}: not_before ({identity.not_before}) and not_after ({identity.not_after}) must lie, in this order, "

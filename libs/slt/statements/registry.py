@@ -5,13 +5,16 @@ them is checked in `genesis_checks`.
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.utils import CryptographyDeprecationWarning
 
 from slt.statements import shapes
 from slt.statements.cbor import DecodeError, Value
@@ -214,7 +217,7 @@ class Identity:
         not_after: int,
     ) -> "Identity":
         """The identity of `certificate`'s key. Raises GenesisError when that cannot be read."""
-        spki = spki_of_certificate(certificate, f"identity {name}")
+        spki = read_certificate(certificate, f"identity {name}").spki
         return cls(
             name=name,
             certificate=certificate,
@@ -324,16 +327,35 @@ class Mba:
         )
 
 
-def spki_of_certificate(certificate: bytes, what: str) -> bytes:
-    """The SubjectPublicKeyInfo inside an X.509 certificate (DER), as it stands there. Raises GenesisError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts:
+    """What we read out of an X.509 certificate: its key as it stands there, and its validity in seconds since 1970."""
+
+    spki: bytes
+    not_before: int
+    not_after: int
+
+
+def read_certificate(certificate: bytes, what: str) -> CertificateFacts:
+    """Read an X.509 certificate (DER). Raises GenesisError, naming `what`.
+
+    What this version of the library only warns about, a later one will refuse; so it is refused already.
+    """
     try:
-        key = x509.load_der_x509_certificate(certificate).public_key()
-        spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            loaded = x509.load_der_x509_certificate(certificate)
+            key = loaded.public_key()
+        facts = CertificateFacts(
+            spki=key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+            not_before=int(loaded.not_valid_before_utc.timestamp()),
+            not_after=int(loaded.not_valid_after_utc.timestamp()),
+        )
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm, CryptographyDeprecationWarning) as error:
         raise GenesisError(f"{what}: the certificate cannot be read as X.509 DER ({error})") from None
-    if spki not in certificate:
+    if facts.spki not in certificate:
         raise GenesisError(f"{what}: the certificate holds its key in another form than the one that is signed with")
-    return spki
+    return facts
 
 
 def _kmps(value: Value, what: str) -> tuple[str, ...]:
