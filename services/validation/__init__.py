@@ -1,0 +1,1 @@
+"""Validation: is the report complete and well made?"""

@@ -1,0 +1,91 @@
+"""Validation over HTTP: findings for a document that nobody has signed yet, and what became of a recent report."""
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Annotated, Final
+
+from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi.responses import JSONResponse
+
+from services.validation.core import Recent
+from services.validation.service import limit_of
+from slt.bus.compression import compress
+from slt.reports import judge
+from slt.reports.answer import Answer, answer
+from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
+from slt.runtime.copies import Registry, RegistryCopy
+from slt.statements.statement import SALT_BYTES
+
+READ_WITHIN_S: Final = 60.0
+"""A document of 64 MiB comes in within a minute, or its sender is away."""
+
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
+def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_max: int) -> APIRouter:
+    """The routes. `pool` judges documents; of those that wait for it at most `waiting_max` are held."""
+    router = APIRouter(prefix="/v1", tags=["validation"])
+    room = asyncio.Semaphore(waiting_max + 1)
+
+    @router.post(
+        "/check",
+        summary="Findings for a document, as `slt check --json` prints them; nothing is kept",
+        response_model=Answer,
+        responses={413: {"description": "larger than body_bytes_max"}, 503: {"description": "busy, or not started"}},
+        openapi_extra={"requestBody": {"required": True, "content": {"text/plain": _BYTES}}},
+    )
+    async def check(
+        request: Request,
+        file: Annotated[str, Query(max_length=1000, description="name of the document, repeated in the answer")] = "",
+    ) -> JSONResponse:
+        if not copy.ready:
+            raise HTTPException(503, "no copy of the reference data yet; try again")
+        if room.locked():
+            raise HTTPException(503, "too many checks at once; try again")
+        async with room:
+            registry = copy.current
+            document = await _document(request, limit_of(registry, "body_bytes_max"))
+            loop = asyncio.get_running_loop()
+            return JSONResponse(await loop.run_in_executor(pool, check_document, file, document, registry))
+
+    @router.get(
+        "/reports/{id}",
+        summary="The last decision of this process about a submission or a statement; older ones are forgotten",
+        responses={404: {"description": "not among the recent decisions"}},
+    )
+    async def report(
+        some_id: Annotated[str, Path(alias="id", pattern="^[0-9a-f]{64}$", description="hex of either id")],
+    ) -> JSONResponse:
+        decision = recent.get(bytes.fromhex(some_id))
+        if decision is None:
+            raise HTTPException(404, "not among the recent decisions of this process")
+        return JSONResponse(decision)
+
+    return router
+
+
+def check_document(file: str, document: bytes, registry: Registry) -> Answer:
+    """Judge `document` as the pipeline would, sizes included. Runs on a thread."""
+    judgement = judge(document, registry.reference)
+    sizes = {
+        "body_bytes_max": SALT_BYTES + len(document),
+        "submission_bytes_max": STATEMENT_BYTES_MAX + len(compress(bytes(SALT_BYTES) + document)),
+        "facts_bytes_max": len(compress(judgement.facts.encoded)) if judgement.facts is not None else 0,
+    }
+    return answer(file, with_errors(judgement, oversize(sizes, lambda name: limit_of(registry, name))))
+
+
+async def _document(request: Request, bytes_max: int) -> bytes:
+    """The bytes of the request. Raises HTTPException for more than `bytes_max`, or when they do not come."""
+    parts = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            async for part in request.stream():
+                size += len(part)
+                if size > bytes_max:
+                    raise HTTPException(413, f"the document has more than body_bytes_max = {bytes_max} bytes")
+                parts.append(part)
+    except TimeoutError:
+        raise HTTPException(408, f"the document did not come within {READ_WITHIN_S:.0f} s") from None
+    return b"".join(parts)

@@ -1,0 +1,133 @@
+"""What validation decides about one verified submission: pure. Start here.
+
+The document is judged by the rules of slt.reports; then rule A06 ties it to the statement: it must be the report that
+the statement names, of the area that it was submitted for, in the format that the statement says.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from slt.reports import Finding, Judgement, Reference, judge
+from slt.reports.limits import with_errors
+from slt.statements.cbor import DecodeError
+from slt.statements.statement import CODE10, Statement, split_body, subject_of
+from slt.statements.verdicts import TABLE, Code, code_of_rule, facts_salt, findings_salt, place_of
+
+RECENT_MAX: Final = 10_000
+"""Decisions that are remembered for `GET /v1/reports/{id}`: some ten seconds at full load, hours at a usual one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vetting:
+    """What was found out about one submission."""
+
+    judgement: Judgement
+    """With the findings of A06. Its facts go on; None when the submission is refused."""
+    facts_salt: bytes
+    findings_salt: bytes
+
+    @property
+    def no_facts(self) -> int:
+        """Why there are no facts: the verdict code of the first failing check in formats.md's order. 0: there are."""
+        if self.judgement.facts is not None:
+            return Code.ACCEPTED
+        codes = [code for finding in self.judgement.findings if (code := _code(finding)) is not None]
+        return min(codes, key=place_of, default=Code.BODY_WRONG)
+
+
+def vet(statement: Statement, body: bytes, *, state: str, mba: str, reference: Reference) -> Vetting:
+    """Judge the body of a verified statement that came on the subject of `state` and `mba`."""
+    try:
+        salt, document = split_body(body)
+    except DecodeError as error:
+        return refused_unread(statement, str(error))
+    judgement = judge(document, reference)
+    errors = tuple(as_stated(statement, salt, judgement, state=state, mba=mba))
+    return Vetting(
+        judgement=with_errors(judgement, errors),
+        facts_salt=facts_salt(salt, statement.id),
+        findings_salt=findings_salt(salt, statement.id),
+    )
+
+
+def refused_unread(statement: Statement, why: str) -> Vetting:
+    """The body cannot be opened: nothing of it is judged."""
+    row = TABLE[Code.BODY_WRONG]
+    finding = Finding(
+        rule=row.label,
+        severity="error",
+        entry="",
+        label="",
+        value="",
+        expected="salt and document",
+        text=f"The body cannot be read: {why}. {row.next_step}",
+    )
+    judgement = Judgement(verdict="reject", findings=(finding,), facts=None, country=None, mba=None, number=None)
+    return Vetting(judgement=judgement, facts_salt=b"", findings_salt=findings_salt(b"", statement.id))
+
+
+def as_stated(statement: Statement, salt: bytes, judgement: Judgement, *, state: str, mba: str) -> Iterator[Finding]:
+    """A06: the document is what the statement says. What cannot be read of it, the V rules speak about."""
+    if statement.media_type != CODE10:
+        yield _not_as_stated(
+            statement.media_type,
+            CODE10,
+            "The statement is about a format that this ledger does not read yet. Submit the report as Code 10 in "
+            "labelled form.",
+        )
+        return
+    area = f"{judgement.country}/{judgement.mba}"
+    readable = judgement.country is not None and judgement.mba is not None
+    if readable and area != f"{state}/{mba}":
+        yield _not_as_stated(
+            area,
+            f"{state}/{mba}",
+            "The report is of another area than the one it was submitted for. Submit it for its own area, as an "
+            "identity that reports for it.",
+        )
+    elif readable and judgement.number is not None:
+        report = f"{area}/{judgement.number}"
+        if statement.sub != subject_of(salt, report):
+            yield _not_as_stated(
+                report,
+                "the report that the statement names",
+                "The statement names another report than the file holds. Submit the file again: that makes a new "
+                "statement.",
+            )
+
+
+def _not_as_stated(value: str, expected: str, text: str) -> Finding:
+    return Finding(rule="A06", severity="error", entry="", label="", value=value, expected=expected, text=text)
+
+
+def _code(finding: Finding) -> Code | None:
+    if finding.severity != "error":
+        return None
+    try:
+        return code_of_rule(finding.rule)
+    except KeyError:
+        return None  # A limit of this ledger: no verdict is given for it.
+
+
+class Recent:
+    """The last RECENT_MAX decisions of this process, by submission and by statement. Validation keeps nothing else."""
+
+    def __init__(self, size_max: int = RECENT_MAX) -> None:
+        self._size_max = size_max
+        self._decisions: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
+        self._submission_of: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def add(self, submission_id: bytes, statement_id: bytes, decision: Mapping[str, Any]) -> None:
+        for table, key in ((self._decisions, submission_id), (self._submission_of, statement_id)):
+            table.pop(key, None)
+        self._decisions[submission_id] = decision
+        self._submission_of[statement_id] = submission_id
+        for bounded in (self._decisions, self._submission_of):
+            while len(bounded) > self._size_max:
+                bounded.popitem(last=False)
+
+    def get(self, some_id: bytes) -> Mapping[str, Any] | None:
+        """The last decision about a submission, or about a statement."""
+        return self._decisions.get(self._submission_of.get(some_id, some_id))
