@@ -1,0 +1,1 @@
+"""Ledger: is it kept, unchanged, and can anyone prove it?"""

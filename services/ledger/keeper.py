@@ -1,0 +1,192 @@
+"""The one writer: takes final blocks in order of height, checks them, stores them, and says what to answer."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from services.ledger.core import BadBlock, Examined, Head, examine, one_final_verdict_each
+from services.ledger.receipts import Issued, decided_of_examined, proofs_of_examined
+from services.ledger.rows import Row, keys_of, tables_of
+from services.ledger.store import Store
+from services.ledger.vetting import Kept, vet_some
+from slt.bus.messages import Block
+from slt.consensus.certificates import CertificateError, verify_certificate
+from slt.consensus.terms import Terms
+from slt.merkle.checkpoints import Checkpoint
+from slt.merkle.hashing import leaf_hash
+from slt.merkle.notes import NoteSigner, sign_note
+from slt.merkle.tree import Frontier
+from slt.statements import cbor
+from slt.statements.genesis import Genesis
+from slt.statements.headers import genesis_log_entry, parse_header
+from slt.statements.terms import PrivateCertificate
+
+VETTED_AT_ONCE: Final = 32  # statements for one turn of a thread: some milliseconds
+
+
+class SplitLedger(Exception):
+    """Two certified blocks for one height: whoever signs final blocks has betrayed its users. Both are the evidence."""
+
+    def __init__(self, height: int, stored: bytes, other: bytes) -> None:
+        super().__init__(
+            f"height {height} has two certified blocks: {stored.hex()}, which is stored, and {other.hex()}. "
+            "Nothing more is stored; keep both as evidence and call the other members"
+        )
+        self.height = height
+        self.stored = stored
+        self.other = other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A block that is durable, and the receipts that may now be published."""
+
+    examined: Examined
+    kept: tuple[Kept, ...]
+    issued: list[Issued]
+
+
+class Keeper:
+    """Owns where the stored chain ends. Its methods are called by one task."""
+
+    def __init__(
+        self,
+        store: Store,
+        genesis: Genesis,
+        signer: NoteSigner,
+        head: Head,
+        *,
+        pool: Executor,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._genesis = genesis
+        self._signer = signer
+        self._pool = pool
+        self._now_ms = now_ms
+        self.head = head
+        self.checkpoint = ""  # the latest signed one
+
+    async def take(self, block: Block, *, received_ms: int, published: int) -> Stored:
+        """Check and store the block after the head; durable on return. `published` goes with it, see Store.append.
+
+        Raises BadBlock if it does not verify; then nothing of it is stored and the head stays.
+        """
+        loop = asyncio.get_running_loop()
+        examined = await loop.run_in_executor(self._pool, examine, block, self.head, self._genesis)
+        ids = [one.statement.id for one in examined.ordered if one.verdict.final]
+        one_final_verdict_each(examined, await self._store.finals(ids))
+        kept = await self._vet(examined)
+        checkpoint = self._sign(examined.head.frontier)
+        tables = await loop.run_in_executor(self._pool, _tables, examined, kept, self.head.entries)
+        row = self._row(examined, checkpoint, received_ms)
+        await self._store.append(row, tables, keys_of(examined.ordered), published=published)
+        self.head, self.checkpoint = examined.head, checkpoint
+        issued = await loop.run_in_executor(self._pool, self._issue, examined, kept, checkpoint)
+        return Stored(examined=examined, kept=tuple(kept), issued=issued)
+
+    async def check_again(self, block: Block) -> None:
+        """Compare a block of a height that is stored with what is stored. Raises SplitLedger, or BadBlock for junk.
+
+        The first certificate that came is kept: only the block_id counts (formats.md).
+        """
+        stored = await self._store.block(block.height)
+        assert stored is not None, "heights up to the head are stored"
+        try:
+            header = parse_header(block.header)
+            if header.height == block.height and header.block_id == stored.block_id:
+                return
+            verify_certificate(header, cbor.decode(block.certificate), self._genesis)
+        except (cbor.DecodeError, CertificateError) as error:
+            raise BadBlock(block.height, "certificate", f"another one came, and is not final: {error}") from error
+        raise SplitLedger(block.height, stored.block_id, header.block_id)
+
+    async def _vet(self, examined: Examined) -> list[Kept]:
+        loop = asyncio.get_running_loop()
+        some = [
+            loop.run_in_executor(self._pool, vet_some, examined, begin, begin + VETTED_AT_ONCE)
+            for begin in range(0, len(examined.ordered), VETTED_AT_ONCE)
+        ]
+        return list(chain.from_iterable(await asyncio.gather(*some)))
+
+    def _sign(self, frontier: Frontier) -> str:
+        return checkpoint_note(self._genesis, frontier, self._signer)
+
+    def _row(self, examined: Examined, checkpoint: str, received_ms: int) -> Row:
+        head = examined.head
+        return {
+            "height": head.height,
+            "block_id": head.block_id,
+            "time_ms": head.time_ms,
+            "first_entry": self.head.entries,
+            "entries": len(examined.ordered),
+            "log_size": head.frontier.size,
+            "frontier": head.frontier.encoded,
+            "header": examined.header.encoded,
+            "certificate": examined.certificate,
+            "checkpoint": checkpoint,
+            "received_ms": received_ms,
+            "stored_ms": self._now_ms(),
+        }
+
+    def _issue(self, examined: Examined, kept: list[Kept], checkpoint: str) -> list[Issued]:
+        proofs = proofs_of_examined(examined, checkpoint)
+        return proofs.issued(decided_of_examined(examined, kept), self._store.keys)
+
+
+async def open_keeper(
+    store: Store, genesis: Genesis, signer: NoteSigner, *, pool: Executor, now_ms: Callable[[], int]
+) -> Keeper:
+    """Go on where the stored chain ends; in a new database that is genesis. Raises store.ForeignLedger."""
+    await store.begin(genesis, genesis_row(genesis, signer, now_ms()))
+    last = await store.last_block()
+    terms, time_ms, parameters_root = Terms(), 0, genesis.parameters_root
+    if last.height:
+        header = parse_header(last.header)
+        time_ms, parameters_root = header.time_ms, header.parameters_root
+        terms = terms.with_term(PrivateCertificate.from_value(cbor.decode(last.certificate)).term, genesis)
+    head = Head(
+        height=last.height,
+        block_id=last.block_id,
+        time_ms=time_ms,
+        entries=last.first_entry + last.entries,
+        frontier=last.after,
+        parameters_root=parameters_root,
+        chains=await store.chain_heads(),
+        terms=terms,
+    )
+    keeper = Keeper(store, genesis, signer, head, pool=pool, now_ms=now_ms)
+    keeper.checkpoint = last.checkpoint
+    return keeper
+
+
+def genesis_row(genesis: Genesis, signer: NoteSigner, now_ms: int) -> Row:
+    """Height 0: the log has its entry 0, and nobody gets a receipt for it."""
+    frontier = Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))])
+    return {
+        "height": 0,
+        "block_id": genesis.chain_id,
+        "time_ms": 0,
+        "first_entry": 0,
+        "entries": 0,
+        "log_size": frontier.size,
+        "frontier": frontier.encoded,
+        "header": genesis.encoded,
+        "certificate": b"",
+        "checkpoint": checkpoint_note(genesis, frontier, signer),
+        "received_ms": now_ms,
+        "stored_ms": now_ms,
+    }
+
+
+def checkpoint_note(genesis: Genesis, frontier: Frontier, signer: NoteSigner) -> str:
+    """The signed checkpoint over the log of `frontier`. Ed25519 is deterministic: signed twice, it is the same note."""
+    checkpoint = Checkpoint(origin=genesis.origin, size=frontier.size, root=frontier.root())
+    return sign_note(checkpoint.text(), signer)
+
+
+def _tables(examined: Examined, kept: list[Kept], first_entry: int) -> dict[str, list[Row]]:
+    return dict(tables_of(examined, kept, first_entry=first_entry))

@@ -1,0 +1,250 @@
+"""The ledger's durable state. `append` is the commit point of the whole member: only after it may anybody be answered.
+
+One writer: the service holds a process lock on its folder, and the height is a key without gaps, so a second writer's
+transaction fails. Readers see committed blocks only. Whatever the database raises travels up: the process stops, and
+starts anew from what was committed.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.ledger.core import ChainHead
+from services.ledger.rows import Row, StoredBlock, StoredEntry, entry_of, lookup_key, submission_of
+from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, FACTS, FINDINGS, KEYS, MARKS
+from slt.merkle.tree import Frontier
+from slt.statements.genesis import Genesis
+from slt.statements.verdicts import is_final, parse_verdict
+
+ASKED_AT_ONCE: Final = 500  # parameters of one IN (...): below the limits of both databases
+PUBLISHED: Final = "published"
+
+
+class ForeignLedger(Exception):
+    """The database holds the ledger of another genesis file. Nobody may write there: the operator has mixed folders."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBatch:
+    """One row of `batches`."""
+
+    author: int
+    seq: int
+    digest: bytes
+    signature: bytes
+    entries: int
+
+
+class Store:
+    """Reads and appends blocks. Safe to use from several tasks; `append` from one at a time."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._keys: dict[bytes, bytes] = {}  # kid -> SPKI: a mirror of `keys`, which only grows
+        self._writing = asyncio.Lock()
+
+    async def begin(self, genesis: Genesis, first: Row) -> None:
+        """Make `first` the row of height 0 if the database is new. Raises ForeignLedger if it is another genesis's."""
+        async with self._engine.begin() as connection:
+            block_id = await connection.scalar(select(BLOCKS.c.block_id).where(BLOCKS.c.height == 0))
+            if block_id is None:
+                await connection.execute(insert(BLOCKS), first)
+                await connection.execute(insert(MARKS), {"name": PUBLISHED, "value": 0})
+            elif bytes(block_id) != genesis.chain_id:
+                raise ForeignLedger(
+                    f"this database holds ledger {bytes(block_id).hex()}; the genesis file is {genesis.chain_id.hex()}"
+                )
+            for row in await connection.execute(select(KEYS)):
+                self._keys[bytes(row.kid)] = bytes(row.spki)
+
+    async def append(
+        self, block: Row, tables: Mapping[str, list[Row]], keys: Mapping[bytes, bytes], *, published: int
+    ) -> None:
+        """Store a block with everything beside it, in one transaction; durable on return.
+
+        `published` is the mark: the receipts of every block up to that height are known to be published. A crash
+        before the commit leaves nothing of the block; the bus or consensus brings it again. A crash after it leaves
+        the block without published receipts: the start publishes those above the mark.
+        """
+        new = {kid: spki for kid, spki in keys.items() if kid not in self._keys}
+        async with self._writing, self._engine.begin() as connection:
+            await connection.execute(insert(BLOCKS), block)
+            for table in (BATCHES, ENTRIES, BODIES, FACTS, FINDINGS):
+                if rows := tables.get(table.name):
+                    await connection.execute(insert(table), rows)
+            if new:
+                await connection.execute(insert(KEYS), [{"kid": kid, "spki": spki} for kid, spki in new.items()])
+            await _mark(connection, published)
+        self._keys.update(new)
+
+    async def mark_published(self, height: int) -> None:
+        async with self._writing, self._engine.begin() as connection:
+            await _mark(connection, height)
+
+    async def published(self) -> int:
+        async with self._engine.connect() as connection:
+            value = await connection.scalar(select(MARKS.c.value).where(MARKS.c.name == PUBLISHED))
+        return int(value or 0)
+
+    @property
+    def keys(self) -> Mapping[bytes, bytes]:
+        """Kid -> SubjectPublicKeyInfo of everybody who signed what has a final verdict."""
+        return self._keys
+
+    # The chain
+
+    async def last_block(self) -> StoredBlock:
+        async with self._engine.connect() as connection:
+            height = await connection.scalar(select(func.max(BLOCKS.c.height)))
+        block = await self.block(int(height or 0))
+        assert block is not None, "begin() stores height 0"
+        return block
+
+    async def block(self, height: int) -> StoredBlock | None:
+        found = await self.blocks(height, 1)
+        return found[0] if found else None
+
+    async def blocks(self, from_height: int, count: int) -> list[StoredBlock]:
+        """The blocks of heights [from_height, from_height + count) that are there, in order."""
+        wanted = (
+            select(BLOCKS)
+            .where(BLOCKS.c.height >= from_height - 1, BLOCKS.c.height < from_height + count)
+            .order_by(BLOCKS.c.height)
+        )
+        found = await self._rows(wanted)
+        blocks: list[StoredBlock] = []
+        before = Frontier.EMPTY
+        for row in found:
+            after = Frontier.decoded(row["log_size"], bytes(row["frontier"]))
+            if row["height"] >= from_height:
+                blocks.append(_stored_block(row, before, after))
+            before = after
+        return blocks
+
+    async def chain_heads(self) -> dict[int, ChainHead]:
+        """The last batch of every author."""
+        last = select(BATCHES.c.author, func.max(BATCHES.c.seq).label("seq")).group_by(BATCHES.c.author).subquery()
+        rows = await self._rows(
+            select(BATCHES.c.author, BATCHES.c.seq, BATCHES.c.digest).join(
+                last, (BATCHES.c.author == last.c.author) & (BATCHES.c.seq == last.c.seq)
+            )
+        )
+        return {row["author"]: ChainHead(seq=row["seq"], digest=bytes(row["digest"])) for row in rows}
+
+    async def batches(self, height: int) -> list[StoredBatch]:
+        rows = await self._rows(select(BATCHES).where(BATCHES.c.height == height).order_by(BATCHES.c.position))
+        return [
+            StoredBatch(
+                author=row["author"],
+                seq=row["seq"],
+                digest=bytes(row["digest"]),
+                signature=bytes(row["signature"]),
+                entries=row["entries"],
+            )
+            for row in rows
+        ]
+
+    async def batch_digest(self, author: int, seq: int) -> bytes | None:
+        async with self._engine.connect() as connection:
+            digest = await connection.scalar(
+                select(BATCHES.c.digest).where(BATCHES.c.author == author, BATCHES.c.seq == seq)
+            )
+        return None if digest is None else bytes(digest)
+
+    # Statements
+
+    async def entries(self, block: StoredBlock) -> list[StoredEntry]:
+        """Every statement of `block` with all that stands beside it, in order."""
+        inside = ENTRIES.c.entry.between(block.first_entry, block.first_entry + block.entries - 1)
+        return [entry_of(row) for row in await self._rows(_with_all().where(inside).order_by(ENTRIES.c.entry))]
+
+    async def verdicts(self, block: StoredBlock) -> list[tuple[bytes, bytes | None]]:
+        """The verdict of every statement of `block`, in order, with the statement's bytes where it was accepted."""
+        rows = await self._rows(
+            select(ENTRIES.c.verdict, ENTRIES.c.statement, ENTRIES.c.code)
+            .where(ENTRIES.c.entry.between(block.first_entry, block.first_entry + block.entries - 1))
+            .order_by(ENTRIES.c.entry)
+        )
+        return [(bytes(row["verdict"]), bytes(row["statement"]) if row["code"] == 0 else None) for row in rows]
+
+    async def finals(self, statement_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Statement id -> entry number, for those that have their final verdict."""
+        found: dict[bytes, int] = {}
+        wanted = set(statement_ids)
+        for at in range(0, len(statement_ids), ASKED_AT_ONCE):
+            some = statement_ids[at : at + ASKED_AT_ONCE]
+            rows = await self._rows(
+                select(ENTRIES.c.entry, ENTRIES.c.code, ENTRIES.c.verdict).where(
+                    ENTRIES.c.statement_key.in_([lookup_key(statement_id) for statement_id in some])
+                )
+            )
+            for row in rows:
+                if is_final(row["code"]) and (name := parse_verdict(bytes(row["verdict"])).statement_id) in wanted:
+                    found[name] = row["entry"]
+        return found
+
+    async def entries_numbered(self, numbers: Sequence[int]) -> list[StoredEntry]:
+        """The entries with these numbers, with all that stands beside them, in order of number."""
+        found: list[StoredEntry] = []
+        for at in range(0, len(numbers), ASKED_AT_ONCE):
+            some = sorted(numbers)[at : at + ASKED_AT_ONCE]
+            rows = await self._rows(_with_all().where(ENTRIES.c.entry.in_(some)).order_by(ENTRIES.c.entry))
+            found += map(entry_of, rows)
+        return found
+
+    async def by_statement(self, statement_id: bytes) -> list[StoredEntry]:
+        """Every time this statement was ordered, in order; at most one of them has a final verdict."""
+        return await self._found(
+            ENTRIES.c.statement_key == lookup_key(statement_id),
+            lambda one: one.verdict.statement_id == statement_id,
+        )
+
+    async def by_submission(self, submission_id: bytes) -> list[StoredEntry]:
+        """Every time a statement was ordered out of this submission."""
+        return await self._found(
+            ENTRIES.c.submission_key == lookup_key(submission_id),
+            lambda one: submission_of(one).id == submission_id,
+        )
+
+    async def _found(self, key: ColumnElement[bool], genuine: Callable[[StoredEntry], bool]) -> list[StoredEntry]:
+        """The entries that a lookup key finds, without those that only share its 8 bytes."""
+        rows = await self._rows(_with_all().where(key).order_by(ENTRIES.c.entry))
+        return [one for one in map(entry_of, rows) if genuine(one)]
+
+    async def _rows(self, query: Select[Any]) -> list[Row]:
+        async with self._engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _mark(connection: AsyncConnection, height: int) -> None:
+    await connection.execute(
+        update(MARKS).where(MARKS.c.name == PUBLISHED, MARKS.c.value < height).values(value=height)
+    )
+
+
+def _with_all() -> Select[Any]:
+    beside = ENTRIES.join(BODIES, BODIES.c.entry == ENTRIES.c.entry, isouter=True)
+    beside = beside.join(FACTS, FACTS.c.entry == ENTRIES.c.entry, isouter=True)
+    beside = beside.join(FINDINGS, FINDINGS.c.entry == ENTRIES.c.entry, isouter=True)
+    return select(ENTRIES, BODIES.c.body_z, FACTS.c.facts_z, FINDINGS.c.findings).select_from(beside)
+
+
+def _stored_block(row: Row, before: Frontier, after: Frontier) -> StoredBlock:
+    return StoredBlock(
+        height=row["height"],
+        block_id=bytes(row["block_id"]),
+        time_ms=row["time_ms"],
+        first_entry=row["first_entry"],
+        entries=row["entries"],
+        before=before,
+        after=after,
+        header=bytes(row["header"]),
+        certificate=bytes(row["certificate"]),
+        checkpoint=row["checkpoint"],
+        received_ms=row["received_ms"],
+        stored_ms=row["stored_ms"],
+    )

@@ -1,0 +1,158 @@
+"""What an outsider can check about one statement of a block: signature, endorsements, body, facts, findings. Pure.
+
+Most of the ledger's work is done here, and each call stands alone: the service spreads them over threads, and the
+libraries that verify, hash and inflate release the interpreter's lock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.ledger.core import BadBlock, Examined, Ordered, bad
+from slt.bus.compression import inflate
+from slt.bus.messages import Malformed
+from slt.bus.subjects import BadSubject, receipt
+from slt.statements.cbor import DecodeError
+from slt.statements.headers import Header
+from slt.statements.signatures import BadSignature, kid_of
+from slt.statements.statement import (
+    SALT_BYTES,
+    Statement,
+    body_digest,
+    parse_endorsement,
+    split_body,
+    verify_endorsement,
+    verify_statement,
+)
+from slt.statements.verdicts import Code, facts_digest, facts_salt, findings_digest, findings_salt
+
+FACTS_PER_BODY_MAX: Final = 4  # bytes of facts for each byte of the body they were read from; more are not read
+FACTS_BYTES_MIN: Final = 64 * 1024  # for the smallest documents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is stored beside one statement. Empty bytes: there is none, or nothing certified binds it."""
+
+    body_z: bytes
+    facts_z: bytes
+    findings_salt: bytes
+
+
+def vet_some(examined: Examined, begin: int, end: int) -> list[Kept]:
+    """`vet` for the statements [begin, end) of `examined`. Raises BadBlock."""
+    return [vet(ordered, examined.header) for ordered in examined.ordered[begin:end]]
+
+
+def vet(ordered: Ordered, header: Header) -> Kept:
+    """Check one statement of an examined block and say what is kept beside it.
+
+    A final verdict needs a good signature by the key that is given, and good endorsements. A certified digest of facts
+    or findings needs the body that the statement names, and the facts or findings with that digest. Raises BadBlock.
+    """
+    if ordered.verdict.final:
+        _addressee(ordered, header)
+        _signature(ordered, header)
+        _endorsements(ordered, header)
+    body = _body(ordered, header)
+    if body is None:
+        return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
+    salt, _ = split_body(body)
+    salt_of_findings = findings_salt(salt, ordered.statement.id)
+    _findings(ordered, header, salt_of_findings)
+    facts_z = _facts(ordered, header, facts_salt(salt, ordered.statement.id))
+    return Kept(body_z=ordered.item.body_z, facts_z=facts_z, findings_salt=salt_of_findings)
+
+
+def _addressee(ordered: Ordered, header: Header) -> None:
+    """There is a subject on which the receipt can be published."""
+    try:
+        receipt(ordered.item.state, ordered.item.mba)
+    except BadSubject as error:
+        name = ordered.statement.id.hex()
+        raise BadBlock(header.height, "item", f"nobody can be answered about statement {name}: {error}") from error
+
+
+def _signature(ordered: Ordered, header: Header) -> None:
+    name = ordered.statement.id.hex()
+    if not ordered.item.spki or kid_of(ordered.item.spki) != ordered.statement.kid:
+        bad(header, "key", f"the key beside statement {name} is not the one that it names")
+    try:
+        verify_statement(ordered.statement, ordered.item.spki)
+    except BadSignature as error:
+        raise BadBlock(
+            header.height, "signature", f"statement {name} has a final verdict and a bad signature: {error}"
+        ) from error
+
+
+def _endorsements(ordered: Ordered, header: Header) -> None:
+    """What vetting called a good endorsement must be one: the receipt will carry it."""
+    item, name = ordered.item, ordered.statement.id.hex()
+    if len(item.endorsers) != len(item.endorser_spkis) or len(set(item.endorsers)) != len(item.endorsers):
+        bad(header, "endorsement", f"statement {name} came with endorsers and keys that do not go together")
+    for kid, spki in zip(item.endorsers, item.endorser_spkis, strict=True):
+        if kid_of(spki) != kid or good_endorsement(ordered.entry.endorsements, ordered.statement, kid, spki) is None:
+            bad(header, "endorsement", f"statement {name} has no endorsement by {kid.hex()} that holds")
+
+
+def good_endorsement(endorsements: Sequence[bytes], statement: Statement, kid: bytes, spki: bytes) -> bytes | None:
+    """The first of `endorsements` that `kid`, whose key is `spki`, made of `statement` for the same ledger."""
+    for raw in endorsements:
+        try:
+            endorsement = parse_endorsement(raw)
+            if (endorsement.kid, endorsement.statement_id, endorsement.aud) == (kid, statement.id, statement.aud):
+                verify_endorsement(endorsement, spki)
+                return raw
+        except (DecodeError, BadSignature):
+            continue  # Others may hold; a rejection for a reason that is checked earlier may have any beside it.
+    return None
+
+
+def _body(ordered: Ordered, header: Header) -> bytes | None:
+    """The inflated body if it is the one that the statement names; None if it is not, and no digest needs it."""
+    name = ordered.statement.id.hex()
+    needed = ordered.verdict.findings_digest is not None or ordered.verdict.facts_digest is not None
+    if ordered.verdict.code == Code.ACCEPTED and None in (
+        ordered.verdict.findings_digest,
+        ordered.verdict.facts_digest,
+    ):
+        bad(header, "verdict", f"statement {name} is accepted without digests of facts and findings")
+    try:
+        body = inflate(ordered.item.body_z, bytes_max=ordered.entry.body_length)
+    except Malformed as error:
+        if needed:
+            raise BadBlock(
+                header.height, "body", f"the body of statement {name} cannot be inflated: {error}"
+            ) from error
+        return None
+    if len(body) >= SALT_BYTES and body_digest(body) == ordered.statement.body_digest:
+        if len(body) != ordered.entry.body_length or ordered.entry.body_digest != ordered.statement.body_digest:
+            bad(header, "body", f"the batch gives another length or digest for the body of statement {name}")
+        return body
+    if needed:
+        bad(header, "body", f"the body beside statement {name} is not the one that it names")
+    return None
+
+
+def _facts(ordered: Ordered, header: Header, salt: bytes) -> bytes:
+    """The compressed facts that the verdict's digest binds, or nothing."""
+    if ordered.verdict.facts_digest is None:
+        return b""
+    name = ordered.statement.id.hex()
+    bytes_max = max(FACTS_BYTES_MIN, FACTS_PER_BODY_MAX * ordered.entry.body_length)
+    try:
+        facts = inflate(ordered.item.facts_z, bytes_max=bytes_max)
+    except Malformed as error:
+        raise BadBlock(header.height, "facts", f"the facts of statement {name} cannot be inflated: {error}") from error
+    if facts_digest(salt, facts) != ordered.verdict.facts_digest:
+        bad(header, "facts", f"the facts beside statement {name} are not those that its verdict binds")
+    return ordered.item.facts_z
+
+
+def _findings(ordered: Ordered, header: Header, salt: bytes) -> None:
+    """The findings, but for their values and texts, must be those that the verdict's digest binds."""
+    if ordered.verdict.findings_digest is not None:
+        rows = [list(finding[:4]) for finding in ordered.findings]
+        if findings_digest(salt, rows) != ordered.verdict.findings_digest:
+            name = ordered.statement.id.hex()
+            bad(header, "findings", f"the findings beside statement {name} are not those that its verdict binds")
