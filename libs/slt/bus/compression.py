@@ -14,7 +14,7 @@ _local: Final = threading.local()  # a compressor serves one thread at a time, a
 
 
 def compress(data: bytes) -> bytes:
-    """One zstd frame that declares its size. Safe to call from several threads."""
+    """One zstd frame that declares its size, of at least one byte. Safe to call from several threads."""
     compressor: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
     if compressor is None:
         compressor = _local.compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
@@ -25,8 +25,8 @@ def inflate(data: bytes, *, bytes_max: int) -> bytes:
     """The content of the one frame that is `data`.
 
     The frame must declare its size; it is checked against `bytes_max` before anything is allocated. Raises Malformed
-    for anything else: no frame, a skippable frame, no or a larger size, a dictionary, bytes behind the frame, content
-    of another length than declared. Safe to call from several threads.
+    for anything else: no frame, a skippable frame, no size, zero or a larger one, a dictionary, bytes behind the frame,
+    content of another length than declared. Safe to call from several threads.
     """
     if data[:4] != _MAGIC:
         raise Malformed("not a zstd frame")
@@ -38,6 +38,9 @@ def inflate(data: bytes, *, bytes_max: int) -> bytes:
         raise Malformed("the zstd frame asks for a dictionary")
     if frame.content_size == zstandard.CONTENTSIZE_UNKNOWN:
         raise Malformed("the zstd frame does not declare its size")
+    if frame.content_size == 0:
+        # The library would not look further, so what follows could be anything; and nothing of ours is empty.
+        raise Malformed("the zstd frame declares that it is empty")
     if frame.content_size > bytes_max:
         raise Malformed(f"the zstd frame declares {frame.content_size} bytes; {bytes_max} are allowed")
     decompressor = zstandard.ZstdDecompressor()

@@ -14,6 +14,7 @@ from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
@@ -193,10 +194,9 @@ class JetStreamBus:
                     with suppress(NatsError, OSError):  # The asker asks again.
                         await self._client.publish(msg.reply, answer)
 
-        await self._up.wait()
-        subscription = await self._client.subscribe(subject, queue="slt", cb=received)
+        subscribed = self._subscribed(subject, received, queue="slt")
         try:
-            async with asyncio.TaskGroup() as workers:
+            async with subscribed, asyncio.TaskGroup() as workers:
                 tasks = [workers.create_task(work()) for _ in range(concurrency)]
                 yield
                 for task in tasks:
@@ -205,9 +205,6 @@ class JetStreamBus:
             if len(group.exceptions) == 1:
                 raise group.exceptions[0] from None  # What the body or the handler raised, as it raised it.
             raise
-        finally:
-            with suppress(NatsError, OSError):  # A closed connection has no subscriptions left to end.
-                await subscription.unsubscribe()
 
     async def notify(self, subject: str, data: bytes) -> None:
         self._check_size(data)
@@ -228,14 +225,29 @@ class JetStreamBus:
             while True:
                 yield await waiting.get()
 
-        await self._up.wait()
-        subscription = await self._client.subscribe(subject, cb=received)
+        async with self._subscribed(subject, received), aclosing(read()) as messages:
+            yield messages
+
+    @asynccontextmanager
+    async def _subscribed(
+        self, subject: str, received: Callable[[Msg], Awaitable[None]], *, queue: str = ""
+    ) -> AsyncIterator[None]:
+        """At once when there is a broker, otherwise as soon as there is one; the client repeats it on reconnect."""
+
+        async def subscribe() -> Subscription:
+            await self._up.wait()
+            return await self._client.subscribe(subject, queue=queue, cb=received)
+
+        subscribing = asyncio.create_task(subscribe())
         try:
-            async with aclosing(read()) as messages:
-                yield messages
+            if self._up.is_set():
+                await asyncio.shield(subscribing)
+            yield
         finally:
-            with suppress(NatsError, OSError):  # A closed connection has no subscriptions left to end.
-                await subscription.unsubscribe()
+            subscribing.cancel()
+            # Never subscribed; or a closed connection, which has no subscriptions left to end.
+            with suppress(asyncio.CancelledError, NatsError, OSError):
+                await (await subscribing).unsubscribe()
 
     async def flush(self) -> None:
         with suppress(NatsError, OSError, TimeoutError):  # What did not arrive comes again.

@@ -54,10 +54,6 @@ class DrainOverrun(Exception):
     """The service did not stop within drain_s."""
 
 
-class Stopped(Exception):
-    """Asked to stop before the service had started."""
-
-
 class Runtime:
     """What a service's flow is given: one of each, ready to use."""
 
@@ -177,8 +173,8 @@ class Runtime:
 async def start(config: BaseConfig, *, service: str, bus: ServiceBus | None = None) -> AsyncIterator[Runtime]:
     """Everything a service needs, until the context closes. `bus` is given by tests.
 
-    Raises SettingsError for a genesis, key or certificate that does not fit, Stopped when asked to stop before the
-    broker was there.
+    Raises SettingsError for a genesis, key or certificate that does not fit. Does not wait for the broker: what needs
+    it does, and /livez answers meanwhile.
     """
     log = Log(service, level=config.log_level)
     catch_libraries(log)
@@ -207,11 +203,14 @@ async def start(config: BaseConfig, *, service: str, bus: ServiceBus | None = No
                 telemetry=telemetry, log=log,
             )  # fmt: skip
             _add_checks(runtime, connected)
-            with_signals = _Supervision(runtime, connected)
-            async with with_signals:
-                await _declare(runtime)
-                log.info("started")
-                yield runtime
+            async with _Supervision(runtime, connected):
+                declaring = asyncio.create_task(_declare(runtime))
+                try:
+                    yield runtime
+                finally:
+                    declaring.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await declaring
         log.info("stopped")
     finally:
         telemetry.close()
@@ -223,8 +222,6 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
-    except Stopped:
-        code = 0
     except SettingsError as error:
         log.error("settings", problems=error.problems)
         code = 2
@@ -307,15 +304,15 @@ def _add_checks(runtime: Runtime, bus: ServiceBus) -> None:
 
 
 async def _declare(runtime: Runtime) -> None:
-    """Make the streams, however long the broker is away. Raises Stopped."""
+    """Make the streams, however long the broker is away."""
     while True:
         try:
             await runtime.bus.declare()
-            return
         except BusDown as error:
             runtime.log.warning("waiting", reason=str(error))
-        if runtime.stopping.is_set():
-            raise Stopped
+        else:
+            runtime.log.info("streams declared")
+            return
 
 
 @asynccontextmanager
