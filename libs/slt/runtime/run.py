@@ -218,7 +218,7 @@ async def start(config: BaseConfig, *, service: str, bus: ServiceBus | None = No
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run `main` to its end on uvloop and exit. The last thing before a bad exit code is a JSON line that says why."""
-    log = Log(os.environ.get("SLT_SERVICE_NAME") or _service_name())
+    log = Log(_service_name())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())

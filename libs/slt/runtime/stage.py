@@ -234,7 +234,7 @@ class _StageLoop:
             self._suspects.clear()
         for position, delivery in enumerate(batch.deliveries):
             if (reason := batch.parked.get(position)) is not None:
-                await self._park(delivery, reason, "refused by the stage")
+                await self._park(delivery, reason, "unreadable")
             if position not in batch.kept:
                 await self._settle(delivery)
         if batch.kept:
@@ -249,7 +249,7 @@ class _StageLoop:
             try:
                 items = self._runtime.stage_opener.open(self._opens, delivery.data) if self._opens else []
             except (Malformed, ForgedStage) as error:
-                await self._park(delivery, str(error), type(error).__name__.lower())
+                await self._park(delivery, str(error), "malformed" if isinstance(error, Malformed) else "forged")
                 await self._settle(delivery)
                 continue
             opened.append((delivery, items))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 from slt.runtime.metrics import Metrics
 from slt.runtime.traces import TraceContext, new_span_id, new_trace, parse_traceparent
@@ -190,6 +190,7 @@ def open_telemetry(
     service: str, *, otlp_endpoint: str | None, spans_file: Path | None, trace_ratio: float
 ) -> Telemetry:
     """OTLP when there is an endpoint, a file when one is asked for, otherwise nothing; see BaseConfig."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; they say when the process began
     registry = CollectorRegistry()
     if otlp_endpoint:
         from slt.runtime import otlp  # noqa: PLC0415 - loading the SDK costs 0.2 s
