@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import httpx
 
+from slt.client.errors import Unreachable, WrongUse
 from slt.client.folder import Addresses
 
 ASK_WITHIN_S: Final = 5.0
@@ -36,3 +37,20 @@ async def ask(addresses: Addresses, service: str, path: str, *, any_status: bool
     if answer.is_error:
         return {"problem": f"{service} answers {answer.status_code}: {said}"}
     return said
+
+
+async def fetch_receipt(addresses: Addresses, statement: str) -> bytes:
+    """The receipt of a statement id (hex), unverified. Raises WrongUse when there is none, Unreachable."""
+    url = addresses.http.get("ledger", "")
+    try:
+        async with httpx.AsyncClient(timeout=ASK_WITHIN_S) as client:
+            answer = await client.get(f"{url}/v1/receipts/{statement}")
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise Unreachable(
+            f"the ledger does not answer at {url or 'an unknown address'}: {type(error).__name__}"
+        ) from None
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        raise WrongUse(f"the ledger has no receipt for {statement}: {answer.json().get('detail', '')}")
+    if answer.is_error:
+        raise Unreachable(f"the ledger answers {answer.status_code}")
+    return answer.content

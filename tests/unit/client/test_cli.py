@@ -128,7 +128,8 @@ def test_the_identity_is_the_one_whose_mbas_fit(run: Run, folder: Folder) -> Non
     run("submit", folder.reports / "XLR1-41.code10", folder.reports / "XLF1-101.code10", "--dir", folder.root)
     code, out, _ = run("outbox", "list", "--json", "--dir", folder.root)
     assert code == 0
-    assert [json.loads(line)["identity"] for line in out.splitlines()] == ["xlf1", "xlr1"]
+    identities = {one["mba"]: one["identity"] for one in map(json.loads, out.splitlines())}
+    assert identities == {"XLR1": "xlr1", "XLF1": "xlf1"}
 
 
 def test_an_unknown_identity_is_wrong_use(run: Run, folder: Folder) -> None:

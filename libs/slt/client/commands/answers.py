@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from slt.client.answer_table import answer_object, answer_row, findings_of, next_step, refusal_of
 from slt.client.errors import AnswerIsNo, Unreachable, WrongUse
-from slt.client.folder import SERVICES, read_genesis
+from slt.client.folder import SERVICES, Folder, read_genesis
 from slt.client.local.network import working_folder
 from slt.client.outbox import Entry, Outbox
 from slt.client.output import Output
+from slt.client.services import fetch_receipt
 from slt.client.trace import Stage, ask_everybody, blocked_by, stages_of
 from slt.client.verification import verify_file
 from slt.consensus.proof import Proof
-from slt.consensus.receipts import VerifierCache
+from slt.consensus.receipts import BrokenLink, VerifierCache, verify_receipt
+from slt.statements.genesis import Genesis
 
 ID_HEX_CHARS: Final = 64
 
@@ -59,9 +61,8 @@ def show_receipt(identifier: str, *, directory: Path, as_json: bool) -> None:
     with closing(Outbox(folder.outbox_file)) as outbox:
         row = find(identifier, outbox)
         if row is None:
-            raise WrongUse(
-                f"No report with a statement id that begins with {identifier} was signed here (slt outbox list)"
-            )
+            _show_from_ledger(identifier, folder, genesis, out)
+            return
         out.objects([answer_object(row, outbox, folder)])
         out.say(f"{row.report} ({row.file}), signed by {row.identity}: {answer_row(row, outbox)[3]}")
         path = folder.receipt_file(row.statement_id)
@@ -78,6 +79,21 @@ def show_receipt(identifier: str, *, directory: Path, as_json: bool) -> None:
         out.say(f"Next: {next_step(row, outbox)}")
         if row.standing in ("rejected", "refused"):
             raise AnswerIsNo(f"{row.report} was {row.standing}")
+
+
+def _show_from_ledger(identifier: str, folder: Folder, genesis: Genesis, out: Output) -> None:
+    """The receipt of a report that was signed elsewhere, as the ledger has it. Nothing is kept."""
+    if len(identifier) != ID_HEX_CHARS:
+        raise WrongUse(f"No report with a statement id that begins with {identifier} was signed here (slt outbox list)")
+    receipt = asyncio.run(fetch_receipt(folder.addresses(), identifier.lower()))
+    try:
+        proof = verify_receipt(receipt, genesis)
+    except BrokenLink as broken:
+        raise AnswerIsNo(f"The ledger's receipt does not hold. {broken.link}: {broken.message}") from None
+    out.objects([{"statement": identifier.lower(), "answer": _verdict(proof), "lines": list(proof.lines)}])
+    out.say("\n".join(proof.lines))
+    if not proof.accepted:
+        raise AnswerIsNo("It was rejected")
 
 
 def _show_refusal(row: Entry, outbox: Outbox, out: Output) -> None:
@@ -135,10 +151,17 @@ def show_stages(stages: Sequence[Stage], said: dict[str, dict[str, Any]], out: O
 
 
 def _sentence(said: dict[str, Any]) -> str:
+    """What a service says of a report, in a few words: ids and lists are for --json."""
     if "problem" in said:
         return str(said["problem"])
-    shown = {key: value for key, value in said.items() if isinstance(value, (str, int)) and not _is_id(value)}
-    return ", ".join(f"{key} {value}" for key, value in shown.items())
+    verdict = said.get("verdict")
+    words = [f"{verdict['verdict']} at height {verdict['height']}"] if isinstance(verdict, dict) else []
+    words += [
+        f"{name} {value}"
+        for name, value in said.items()
+        if isinstance(value, (str, int)) and not _is_id(value) and name not in ("stage", "state", "mba")
+    ]
+    return ", ".join(words)
 
 
 def _is_id(value: object) -> bool:
