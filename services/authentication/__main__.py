@@ -1,0 +1,28 @@
+"""Run authentication: python -m services.authentication"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from services.authentication.api import make_router
+from services.authentication.config import Config
+from services.authentication.core import Recent
+from services.authentication.service import STAGE, Authentication
+from slt.runtime.copies import RegistryCopy
+from slt.runtime.run import run, start
+from slt.runtime.settings import load
+
+
+async def main() -> None:
+    """Settings, resources, one call."""
+    config = load(Config, os.environ)
+    with ThreadPoolExecutor(config.threads, thread_name_prefix="verify") as pool:
+        async with start(config, service=STAGE) as runtime:
+            copy = RegistryCopy(runtime.bus, runtime.log, who=STAGE, poll_s=config.state_poll_s)
+            recent = Recent()
+            authentication = Authentication(runtime, copy, pool, recent, gather=config.gather)
+            async with runtime.serve_http(make_router(runtime, copy, recent)):
+                await runtime.run(authentication.run(), background=[copy.run()])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,275 @@
+"""What authentication decides about one submission: pure. Start here.
+
+Who says so, and may they? Until the signature is verified nothing that a submission says about itself counts: it is
+known by its submission id only, and a broken copy says nothing about the statement that it copies.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from slt.bus.compression import inflate
+from slt.bus.messages import Malformed, WireFinding
+from slt.reports import Reference
+from slt.reports.limits import oversize
+from slt.statements.cbor import DecodeError
+from slt.statements.genesis import Identity
+from slt.statements.signatures import BadSignature
+from slt.statements.statement import (
+    SALT_BYTES,
+    Statement,
+    body_digest,
+    parse_endorsement,
+    parse_statement,
+    verify_endorsement,
+    verify_statement,
+)
+from slt.statements.submission import ENDORSEMENTS_MAX, Submission
+from slt.statements.verdicts import TABLE, Code
+
+RECENT_MAX: Final = 10_000
+"""Decisions that are remembered for `GET /v1/reports/{id}`: some ten seconds at full load, hours at a usual one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What the door knows while it looks at one batch: a copy of the state, and its own clock (seconds)."""
+
+    audience: str
+    identities: Mapping[bytes, Identity]  # by kid
+    reference: Reference
+    parameters: Mapping[str, int | str]
+    now_s: int
+
+    def limit(self, name: str) -> int:
+        """A parameter of the ledger that is a number."""
+        return int(self.parameters[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """Signed by a key that may report for this area, with the body that it was signed for."""
+
+    statement: Statement
+    author: Identity
+    endorsers: tuple[Identity, ...]
+    body_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Not passed on. `statement_id` is there only if the signature holds; `findings` say what the author does next."""
+
+    statement_id: bytes | None
+    findings: tuple[WireFinding, ...]
+
+
+Outcome: TypeAlias = Passed | Refused
+
+
+def check(submission: Submission, door: Door, *, state: str, mba: str) -> Outcome:
+    """Check a submission that came on the subject of `state` and `mba`.
+
+    First what decides whether the author speaks at all: statement, ledger, key, signature; one of these alone refuses.
+    Then everything else, in the order of formats.md; the body is opened last, and only if nothing else is wrong.
+    """
+    try:
+        statement = parse_statement(submission.statement)
+    except DecodeError as error:
+        text = (
+            f"The statement cannot be read: {error}. Make it anew, as the plain publisher's guide says, and send that."
+        )
+        return Refused(statement_id=None, findings=(_finding("unreadable", text),))
+    if statement.aud != door.audience:
+        text = (
+            "The statement was made for another ledger. Submit the file again with this ledger's genesis; that makes a "
+            "new statement."
+        )
+        return Refused(
+            statement_id=None, findings=(_finding("other-ledger", text, value=statement.aud, expected=door.audience),)
+        )
+    author = door.identities.get(statement.kid)
+    if author is None:
+        text = f"The key {statement.kid.hex()} is not registered on this ledger."
+        return Refused(statement_id=None, findings=(_of_code(Code.KEY_UNKNOWN, text),))
+    try:
+        verify_statement(statement, author.spki)
+    except BadSignature as error:
+        text = f"The statement's signature does not hold: {error}."
+        return Refused(statement_id=None, findings=(_of_code(Code.BAD_SIGNATURE, text),))
+    endorsers: list[Identity] = []
+    findings = (
+        *_window(statement, door),
+        *_identity(statement, author, state=state, mba=mba),
+        *_endorsements(submission, statement, door, endorsers, state=state, mba=mba),
+        *_sizes(submission, door),
+    )
+    if findings:
+        return Refused(statement_id=statement.id, findings=findings)
+    body = _body(submission, statement, door)
+    if isinstance(body, tuple):
+        return Refused(statement_id=statement.id, findings=(body,))
+    return Passed(statement=statement, author=author, endorsers=tuple(endorsers), body_length=body)
+
+
+def _window(statement: Statement, door: Door) -> Iterator[WireFinding]:
+    """A05, by our clock, early: evaluation judges it by the block's time."""
+    earliest = statement.iat - door.limit("skew_s")
+    latest = statement.iat + door.limit("submission_window_s")
+    if not earliest <= door.now_s <= latest:
+        yield _of_code(
+            Code.OUT_OF_WINDOW,
+            "The statement is too old, or its time lies ahead (seconds since 1970).",
+            value=str(statement.iat),
+            expected=f"{door.now_s - door.limit('submission_window_s')} to {door.now_s + door.limit('skew_s')}",
+        )
+
+
+def _identity(statement: Statement, author: Identity, *, state: str, mba: str) -> Iterator[WireFinding]:
+    """A02 and A03."""
+    if not author.not_before <= statement.iat <= author.not_after:
+        yield _of_code(
+            Code.NOT_VALID_AT_IAT,
+            f"The identity {author.name} is not valid at the time of the statement (seconds since 1970).",
+            value=str(statement.iat),
+            expected=f"{author.not_before} to {author.not_after}",
+        )
+    if statement.iss != author.name:
+        yield _of_code(
+            Code.MAY_NOT_REPORT,
+            "The statement names another issuer than the one whose key signed it.",
+            value=statement.iss,
+            expected=author.name,
+        )
+    if author.role != "reporter":
+        yield _of_code(
+            Code.MAY_NOT_REPORT,
+            f"The identity {author.name} does not report for facilities.",
+            value=author.role,
+            expected="reporter",
+        )
+    elif state != author.state or mba not in author.mbas:
+        yield _of_code(
+            Code.MAY_NOT_REPORT,
+            f"The identity {author.name} may not report for this material balance area.",
+            value=f"{state}/{mba}",
+            expected=", ".join(f"{author.state}/{one}" for one in author.mbas),
+        )
+
+
+def _endorsements(
+    submission: Submission, statement: Statement, door: Door, endorsers: list[Identity], *, state: str, mba: str
+) -> Iterator[WireFinding]:
+    """A04. Every endorsement that comes must hold; who gave a good one is added to `endorsers`."""
+    if len(submission.endorsements) > ENDORSEMENTS_MAX:
+        yield _of_code(
+            Code.ENDORSEMENT_BAD,
+            "There are too many endorsements.",
+            value=str(len(submission.endorsements)),
+            expected=f"at most {ENDORSEMENTS_MAX}",
+        )
+        return
+    for number, raw in enumerate(submission.endorsements, 1):
+        endorser = _endorser(raw, statement, door)
+        if isinstance(endorser, str):
+            yield _of_code(Code.ENDORSEMENT_BAD, f"Endorsement {number} does not hold: {endorser}.")
+        elif endorser in endorsers:
+            yield _of_code(Code.ENDORSEMENT_BAD, f"Endorsement {number} is a second one by {endorser.name}.")
+        else:
+            endorsers.append(endorser)
+    area = door.reference.mba(state, mba)
+    if area is not None and area.endorsement == "state":
+        authorities = [
+            one
+            for one in endorsers
+            if one.role == "authority" and one.state == state and one.not_before <= statement.iat <= one.not_after
+        ]
+        if not authorities:
+            yield _of_code(
+                Code.ENDORSEMENT_MISSING, f"The area {mba} reports with an endorsement of the authority of {state}."
+            )
+
+
+def _endorser(raw: bytes, statement: Statement, door: Door) -> Identity | str:
+    """Who endorsed `statement` with `raw`, or what is wrong with that."""
+    try:
+        endorsement = parse_endorsement(raw)
+    except DecodeError as error:
+        return f"it cannot be read: {error}"
+    if endorsement.aud != door.audience:
+        return f"it was made for ledger {endorsement.aud}"
+    if endorsement.statement_id != statement.id:
+        return f"it is of statement {endorsement.statement_id.hex()}"
+    endorser = door.identities.get(endorsement.kid)
+    if endorser is None:
+        return f"its key {endorsement.kid.hex()} is not registered"
+    try:
+        verify_endorsement(endorsement, endorser.spki)
+    except BadSignature as error:
+        return str(error)
+    return endorser
+
+
+def _sizes(submission: Submission, door: Door) -> Iterator[WireFinding]:
+    for finding in oversize({"submission_bytes_max": submission.size}, door.limit):
+        rule, severity, entry, label, value, expected, text = finding.to_wire()
+        yield rule, severity, entry, label, value, expected, text
+
+
+def _body(submission: Submission, statement: Statement, door: Door) -> int | WireFinding:
+    """The length of the body that `statement` was signed for, or what is wrong with what came."""
+    if not submission.body_z:
+        return _of_code(Code.BODY_MISSING, "The submission has no body.")
+    bytes_max = door.limit("body_bytes_max")
+    try:
+        body = inflate(submission.body_z, bytes_max=bytes_max)
+    except Malformed as error:
+        return _of_code(
+            Code.BODY_WRONG,
+            "The body cannot be inflated.",
+            value=str(error),
+            expected=f"one zstd frame that declares its size, at most body_bytes_max = {bytes_max}",
+        )
+    digest = body_digest(body)
+    if digest != statement.body_digest or len(body) < SALT_BYTES:
+        return _of_code(
+            Code.BODY_WRONG,
+            "The body is not the one that the statement was signed for.",
+            value=digest.hex(),
+            expected=statement.body_digest.hex(),
+        )
+    return len(body)
+
+
+def _of_code(code: Code, text: str, *, value: str = "", expected: str = "") -> WireFinding:
+    row = TABLE[code]
+    return _finding(row.label, f"{text} {row.next_step}", value=value, expected=expected)
+
+
+def _finding(rule: str, text: str, *, value: str = "", expected: str = "") -> WireFinding:
+    return rule, "error", "", "", value, expected, text
+
+
+class Recent:
+    """The last RECENT_MAX decisions of this process, by submission and, where it was verified, by statement."""
+
+    def __init__(self, size_max: int = RECENT_MAX) -> None:
+        self._size_max = size_max
+        self._decisions: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
+        self._submission_of: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def add(self, submission_id: bytes, statement_id: bytes | None, decision: Mapping[str, Any]) -> None:
+        self._keep(self._decisions, submission_id, decision)
+        if statement_id is not None:
+            self._keep(self._submission_of, statement_id, submission_id)
+
+    def get(self, some_id: bytes) -> Mapping[str, Any] | None:
+        """The last decision about a submission, or about a statement."""
+        return self._decisions.get(self._submission_of.get(some_id, some_id))
+
+    def _keep(self, table: "OrderedDict[bytes, Any]", key: bytes, value: object) -> None:
+        table[key] = value
+        table.move_to_end(key)
+        if len(table) > self._size_max:
+            table.popitem(last=False)
