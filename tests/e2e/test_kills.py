@@ -90,7 +90,10 @@ def _signed(folder: Folder) -> list[Signed]:
     for turn in zip(*streams, strict=True):
         for name, document in turn:
             checked = check(name, document, genesis)
-            identity, signer = choose_identity(genesis, folder, state="XL", mba=checked.mba, called="")
+            now_ms = time.time_ns() // 1_000_000
+            identity, signer = choose_identity(
+                genesis, folder, state="XL", mba=checked.mba, called="", now_s=now_ms // 1000
+            )
             made.append(
                 sign(
                     checked,
@@ -98,7 +101,7 @@ def _signed(folder: Folder) -> list[Signed]:
                     identity=identity.name,
                     genesis=genesis,
                     salt=os.urandom(16),
-                    now_ms=time.time_ns() // 1_000_000,
+                    now_ms=now_ms,
                 )
             )
     return made

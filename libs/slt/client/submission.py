@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -163,23 +164,31 @@ def submission_of(entry: Entry) -> Submission:
     )
 
 
-def choose_identity(genesis: Genesis, folder: Folder, *, state: str, mba: str, called: str) -> tuple[Identity, Signer]:
-    """Who signs for this MBA: the identity `called`, or the one reporter for it whose key is in DIR/keys.
+def choose_identity(
+    genesis: Genesis, folder: Folder, *, state: str, mba: str, called: str, now_s: int
+) -> tuple[Identity, Signer]:
+    """Who signs for this MBA at `now_s`: the identity `called`, or the one reporter for it whose key is in DIR/keys.
 
-    Raises WrongUse when nobody fits, or more than one does.
+    Raises WrongUse when nobody fits, when more than one does, or when the certificate is out of its dates.
     """
     fits = [one for one in genesis.identities if one.role == "reporter" and one.state == state and mba in one.mbas]
     if called:
-        fits = [one for one in genesis.identities if one.name == called]
-        if not fits:
+        if called not in {one.name for one in genesis.identities}:
             raise WrongUse(f"No identity {called!r} on this ledger; there are {_names(genesis.identities)}")
+        if called not in {one.name for one in fits}:
+            raise WrongUse(f"{called} may not report for {state}/{mba}; {_names(fits) or 'nobody'} may")
+        fits = [one for one in fits if one.name == called]
     here = [one for one in fits if folder.key_file(one.name).is_file()]
     if not here:
         who = _names(fits) or "nobody"
         raise WrongUse(f"{who} may report for {state}/{mba}, and no key of theirs is in {folder.keys}")
     if len(here) > 1:
         raise WrongUse(f"{_names(here)} may all report for {state}/{mba}: say who signs with --as NAME")
-    return here[0], _signer(here[0], folder.key_file(here[0].name))
+    chosen = here[0]
+    if not chosen.not_before <= now_s <= chosen.not_after:
+        ends = datetime.fromtimestamp(chosen.not_after, UTC)
+        raise WrongUse(f"The certificate of {chosen.name} is not valid now (it ends {ends:%Y-%m-%d}): have it renewed")
+    return chosen, _signer(chosen, folder.key_file(chosen.name))
 
 
 def _signer(identity: Identity, path: Path) -> Signer:

@@ -138,6 +138,13 @@ def test_an_unknown_identity_is_wrong_use(run: Run, folder: Folder) -> None:
     assert "there are xlr1, xlf1" in err
 
 
+def test_an_identity_of_another_mba_signs_nothing(run: Run, folder: Folder) -> None:
+    code, _, err = run("submit", folder.reports / "XLR1-41.code10", "--as", "xlf1", "--dir", folder.root)
+    assert code == 2
+    assert "xlf1 may not report for XL/XLR1; xlr1 may" in err
+    assert list(folder.bodies.iterdir()) == []
+
+
 def test_a_folder_that_is_none_is_wrong_use(run: Run, tmp_path: Path) -> None:
     code, _, err = run("outbox", "list", "--dir", tmp_path)
     assert code == 2

@@ -92,14 +92,17 @@ def queue(
             outbox.send_again([before.statement_id])
             asked_for.append(before.statement_id)
             continue
-        identity, signer = choose_identity(genesis, folder, state=one.state, mba=one.mba, called=called)
+        now_ms = time.time_ns() // 1_000_000
+        identity, signer = choose_identity(
+            genesis, folder, state=one.state, mba=one.mba, called=called, now_s=now_ms // 1000
+        )
         made = sign(
             one,
             signer,
             identity=identity.name,
             genesis=genesis,
             salt=os.urandom(SALT_BYTES),
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=now_ms,
         )
         signed.append(made)
         asked_for.append(made.entry.statement_id)

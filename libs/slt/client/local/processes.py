@@ -62,6 +62,8 @@ class Keeper:
                 await self._paused(pause_s)
         finally:
             self.signal(signal.SIGKILL)
+            if self._process is not None:
+                await self._process.wait()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""
