@@ -24,8 +24,10 @@ from slt.bus.messages import (
 from slt.consensus.effects import Ask, Commit
 from slt.consensus.events import Admission
 from slt.consensus.records import BatchFormed
-from slt.merkle.hashing import Digest
-from slt.statements.batches import BatchEntry
+from slt.merkle.hashing import DIGEST_BYTES, Digest
+from slt.statements.batches import BODY_LENGTH_MAX, BatchEntry
+from slt.statements.cose import ENVELOPE_BYTES_MAX
+from slt.statements.submission import ENDORSEMENTS_MAX
 from slt.statements.verdicts import is_final
 
 STAGE: Final = "consensus"
@@ -82,6 +84,27 @@ class Undecided:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+def unfit(item: Item) -> str:
+    """Why `item` cannot stand in a batch ("" = it can): it would come from a stage that does not keep its promises.
+
+    Checked before anything is promised: a batch that a reader cannot decode would hold up the chain for ever. So would
+    a statement whose key vetting did not know, once the state has that key: nobody here could vet it again.
+    """
+    if len(item.statement_id) != DIGEST_BYTES or len(item.body_digest) != DIGEST_BYTES:
+        return "statement id and body digest have 32 bytes"
+    if not 0 < len(item.statement) <= ENVELOPE_BYTES_MAX:
+        return f"a statement of {len(item.statement)} bytes"
+    if len(item.endorsements) > ENDORSEMENTS_MAX:
+        return f"{len(item.endorsements)} endorsements"
+    if not all(0 < len(endorsement) <= ENVELOPE_BYTES_MAX for endorsement in item.endorsements):
+        return "an endorsement that is empty or too long"
+    if not 0 <= item.body_length <= BODY_LENGTH_MAX:
+        return f"a body of {item.body_length} bytes"
+    if item.signature == "no key":
+        return "its signature was not verified: the key was not known"
+    return ""
 
 
 def cut(items: Sequence[Item]) -> list[list[Item]]:

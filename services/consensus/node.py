@@ -42,12 +42,11 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalBlock:
-    """A certified block, encoded as a slt.bus.messages.Block."""
+    """A certified block as it travels."""
 
     height: int
     block_id: bytes
-    data: bytes
-    reports: int
+    message: BlockMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,10 +292,9 @@ class Node:
             for formed, beside in zip(block.batches, block.items, strict=True)
             for place in _places(formed.batch.seq, beside)
         ]
-        message: BlockMessage = core.block_message(
-            Commit(proposed=block.proposed, certified=block.certified), block.batches, block.items, now_ms=now_ms
-        )
-        return FinalBlock(height=height, block_id=block.proposed.block_id, data=encode(message), reports=len(items))
+        commit = Commit(proposed=block.proposed, certified=block.certified)
+        message = core.block_message(commit, block.batches, block.items, now_ms=now_ms)
+        return FinalBlock(height=height, block_id=block.proposed.block_id, message=message)
 
     def _forget_stored(self) -> None:
         """Let go of what the ledger has: in memory, then in the log, then in the register."""

@@ -16,7 +16,7 @@ from services.consensus.claims import FileRegister
 from services.consensus.node import Arrived, Node, Outcome, Question
 from services.consensus.signer import FileSigner, Signatures
 from services.consensus.wal import Wal
-from slt.bus.messages import Block, EvaluateRequest, Item, decode
+from slt.bus.messages import Block, EvaluateRequest, Item, decode, encode
 from slt.consensus.authority import genesis_head
 from slt.consensus.certificates import verify_certificate
 from slt.consensus.effects import Sign, Timer
@@ -245,9 +245,9 @@ class World:
     def _take(self, outcome: Outcome, young: dict[int, bytes], timers: list[Timer], questions: list[Question]) -> None:
         for block in outcome.blocks:
             self.machine.point("before publishing a block")
-            young[block.height] = block.data
+            young[block.height] = data = encode(block.message)
             if self.rng.random() < 0.5 and block.height == self.ledger.height + 1:
-                self.ledger.take(block.data)  # from the stream, without asking
+                self.ledger.take(data)  # from the stream, without asking
             self.machine.point("after publishing a block")
         timers += outcome.timers
         questions += outcome.questions

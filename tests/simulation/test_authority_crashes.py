@@ -49,7 +49,7 @@ def test_31_a_second_crash_while_the_first_is_repaired_changes_nothing() -> None
     points = _points(seed=11, messages=4)
     for point in range(1, points + 1, 3):
         for losses in (("kill", "power"), ("torn", "torn")):
-            run(11, {0: (point, losses[0]), 1: (rng.randint(1, 14), losses[1])}, messages=4)  # type: ignore[dict-item]  # literals
+            run(11, {0: (point, losses[0]), 1: (rng.randint(1, 14), losses[1])}, messages=4)
 
 
 @pytest.mark.parametrize("block", range(8))
