@@ -69,7 +69,7 @@ class JetStreamBus:
 
     def __init__(self, *, name: str, table: Table, patience_s: float) -> None:
         self._name = name
-        self._table = table
+        self.table = table
         self._patience_s = patience_s
         self._client = Client()
         self._up = asyncio.Event()
@@ -134,7 +134,7 @@ class JetStreamBus:
         return await self._publisher.publish(subject, data, headers)
 
     async def deliveries(self, consumer: str, *, in_flight: int) -> AsyncGenerator[Delivery, None]:
-        entry = self._table.consumer(consumer)
+        entry = self.table.consumer(consumer)
 
         async def ensure() -> tuple[str, str]:
             await self._ensure_declared(entry.stream)
@@ -277,9 +277,9 @@ class JetStreamBus:
             self._readers.discard(reader)
 
     async def _declare(self) -> None:
-        for stream in self._table.streams:
+        for stream in self.table.streams:
             await declare_stream(self._client, stream)
-        for consumer in self._table.consumers:
+        for consumer in self.table.consumers:
             await declare_consumer(self._client, consumer)
 
     def _stream_missing(self) -> None:
@@ -293,7 +293,7 @@ class JetStreamBus:
 
     async def _ensure_declared(self, stream: str) -> None:
         if self._declares:
-            await declare_stream(self._client, self._table.stream(stream))
+            await declare_stream(self._client, self.table.stream(stream))
 
     async def _wait_connected(self, within_s: float) -> None:
         async with asyncio.timeout(max(0.0, within_s)):

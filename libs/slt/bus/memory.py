@@ -332,6 +332,7 @@ class MemoryBus:
         self.failed = asyncio.Event()  # as JetStreamBus has it; in memory nothing fails for good
         self.last_error = ""
         self.errors = 0
+        self.table = broker.table
         self._patience_s = patience_s
 
     @property

@@ -24,7 +24,7 @@ from slt.bus.jetstream import connect
 from slt.bus.messages import Item, Parked, encode
 from slt.bus.packing import pack
 from slt.bus.stage import StageOpener, StageSigner
-from slt.bus.streams import MAX_PAYLOAD_BYTES, TABLE
+from slt.bus.streams import MAX_PAYLOAD_BYTES, Table
 from slt.bus.subjects import parked
 from slt.runtime import http
 from slt.runtime.health import Health
@@ -43,8 +43,9 @@ PARKED_DATA_BYTES_MAX: Final = MAX_PAYLOAD_BYTES - 64 * 1024
 
 
 class ServiceBus(Bus, Protocol):
-    """A bus that can say that it is closed for good."""
+    """A bus that knows its table, and can say that it is closed for good."""
 
+    table: Table
     failed: asyncio.Event
     last_error: str
     errors: int
@@ -71,6 +72,7 @@ class Runtime:
         self.config = config
         self.service = service
         self.bus: Bus = bus
+        self._table = bus.table
         self.genesis = genesis
         self.identity = identity
         self.telemetry = telemetry
@@ -86,7 +88,7 @@ class Runtime:
         return time.time_ns() // 1_000_000
 
     def ack_wait_s(self, consumer: str) -> float:
-        return TABLE.consumer(consumer).ack_wait_s
+        return self._table.consumer(consumer).ack_wait_s
 
     def serve_http(self, router: "APIRouter | None" = None) -> AbstractAsyncContextManager[str]:
         """Listen while the context is open: the routes of `router`, /livez, /readyz, /metrics. Gives the URL."""

@@ -15,8 +15,8 @@ Three ways not to get on, and none of them loses a message:
   stops fetching, extends what it holds, and tries the same batch again. Waiting is never a failed delivery.
 - Bytes that cannot be read, or that no entitled service signed: parked with the reason, counted, done.
 - A crash. A message that was delivered more than `deliveries_max` times is under suspicion and handled alone, with a
-  note on disk. Only if the process ends while it is alone is it guilty, and parked: others that were merely held by
-  a process that died are innocent, however often they came.
+  note on disk. Only if the process ends twice while it is alone is it guilty, and parked: others that were merely
+  held by a process that died are innocent, however often they came.
 """
 
 import asyncio
@@ -215,7 +215,7 @@ class _StageLoop:
         if suspect is not None:
             if (verdict := self._suspects.guilty(suspect)) is not None:
                 await self._park(suspect, verdict, "deliveries")
-                self._suspects.clear()
+                self._suspects.clear(suspect)
                 await self._settle(suspect)
                 return
             self._suspects.note(suspect)
@@ -224,14 +224,15 @@ class _StageLoop:
             try:
                 await self._handle(batch)
             except (Waiting, StreamFull, BusDown, NoReply, BusClosed):
-                self._suspects.clear()
+                if suspect is not None:
+                    self._suspects.clear(suspect)
                 raise
             except Exception as bug:
                 if suspect is not None:
-                    self._suspects.note(suspect, bug)
+                    self._suspects.note_error(suspect, bug)
                 raise
         if suspect is not None:
-            self._suspects.clear()
+            self._suspects.clear(suspect)
         for position, delivery in enumerate(batch.deliveries):
             if (reason := batch.parked.get(position)) is not None:
                 await self._park(delivery, reason, "unreadable")
