@@ -12,8 +12,8 @@ def mba_codes(count: int) -> list[str]:
     return [f"XW{number:02}" for number in range(1, count + 1)]
 
 
-def write_world(path: Path, mbas: int) -> Path:
-    """A world file with `mbas` areas, each with a reporter of its own, empty at the beginning."""
+def write_world(path: Path, mbas: int, *, more: str = "") -> Path:
+    """A world file with `mbas` areas, each with a reporter of its own, empty at the beginning. `more` is TOML."""
     parts = [f'origin = "{ORIGIN}"', '[[member]]\nname = "agency"']
     for code in mba_codes(mbas):
         parts.append(
@@ -21,7 +21,7 @@ def write_world(path: Path, mbas: int) -> Path:
             'flow_kmps = ["1"]\ninventory_kmps = ["A"]\nopened = "20200101"\nlast_pit = "20241231"'
         )
         parts.append(f'[[identity]]\nname = "{code.lower()}"\nrole = "reporter"\nstate = "XL"\nmbas = ["{code}"]')
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join([*parts, more]) + "\n", encoding="utf-8")
     return path
 
 
