@@ -179,13 +179,15 @@ class Follower:
         log, reports = self._runtime.log, self._runtime.telemetry.metrics.reports
         for one in stored.examined.ordered:
             row = TABLE[Code(one.verdict.code)]
-            reports.add(stage=STAGE, outcome="accepted" if not row.code else "rejected" if row.final else "void")
+            outcome = "accepted" if not row.code else "rejected" if row.final else "void"
+            reports.add(stage=STAGE, outcome=outcome)
             log.decision(
-                row.name,
+                outcome,
                 stage=STAGE,
                 submission=one.item.submission_id,
                 statement=one.statement.id,
                 traceparent=one.item.traceparent,
+                verdict=row.name,
                 height=header.height,
                 log_index=one.verdict.log_index,
             )

@@ -141,7 +141,8 @@ def _block_batch(
     batch: StoredBatch, previous: bytes, entries: Sequence[StoredEntry], keys: Mapping[bytes, bytes]
 ) -> BlockBatch:
     items = [item_of(entry, keys) for entry in entries]
-    value: list[cbor.Value] = [[item.statement, item.endorsements, item.body_length, item.body_digest] for item in items]
-    return BlockBatch(
-        batch=cbor.encode([batch.author, batch.seq, previous, value]), signature=batch.signature, items=items
-    )
+    submitted: list[cbor.Value] = [
+        [item.statement, item.endorsements, item.body_length, item.body_digest] for item in items
+    ]
+    encoded = cbor.encode([batch.author, batch.seq, previous, submitted])
+    return BlockBatch(batch=encoded, signature=batch.signature, items=items)

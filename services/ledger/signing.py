@@ -20,8 +20,6 @@ def checkpoint_signer(config: Config, genesis: Genesis) -> NoteSigner:
     expected = genesis.member(config.member).checkpoint_vkey
     if signer.vkey != expected:
         raise SettingsError(
-            [
-                f"{variable}: its verifier key is {signer.vkey}, and genesis names {expected}; set that key"
-            ]
+            [f"{variable}: its verifier key is {signer.vkey}, and genesis names {expected}; set that key"]
         )
     return signer
