@@ -61,9 +61,13 @@ def admit(view: View, vetted: Vetted, *, time_ms: int, pending: Container[Number
 
     `pending` are the numbers that this member passed on and that are not final yet. Raises NeedRecords, and BadFacts.
     """
-    if missing := aliases_of_statement(view, vetted):
+    return admit_on(Draft(view), vetted, time_ms=time_ms, pending=pending)
+
+
+def admit_on(draft: Draft, vetted: Vetted, *, time_ms: int, pending: Container[Number]) -> Admission:
+    """The same, for one statement after another on one draft, which reads each record once. Writes nothing into it."""
+    if missing := aliases_of_statement(draft.parent, vetted):
         raise NeedRecords(missing)
-    draft = Draft(view)
     ruling = judge(draft, read_terms(draft), vetted, time_ms=time_ms, more_may_come=True)
     if ruling.code is Code.DUPLICATE:
         return Again()

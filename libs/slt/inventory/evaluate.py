@@ -108,6 +108,7 @@ def evaluate(view: View, head: StateHead, *, height: int, time_ms: int, batches:
     if missing := aliases_read(view, batches):
         raise NeedRecords(missing)
     terms = read_terms(draft)
+    expired = view.spent_before(terms.expiry_limit_s(time_ms))
     _claim_batches(draft, batches)
     _want_vetting(draft, batches)
 
@@ -131,7 +132,8 @@ def evaluate(view: View, head: StateHead, *, height: int, time_ms: int, batches:
             verdicts.append(_verdict(terms, vetted, ruling, told, log_size if accepted else None))
             findings.append(told)
             log_size += accepted
-    _expire(draft, terms, time_ms)
+    for record_key in expired:  # Statements that cannot be ordered any more.
+        draft.put(record_key, None)
 
     changes = draft.changes()
     lanes = lthash.updated(
@@ -172,12 +174,6 @@ def _want_vetting(draft: Draft, batches: Sequence[VettedBatch]) -> None:
     strangers = {vetted.kid for batch in batches for vetted in batch.items if vetted.signature == "no key"}
     if known := [kid for kid in strangers if draft.get(key(Kind.IDENTITY, kid)) is not None]:
         raise NeedVetting(known)
-
-
-def _expire(draft: Draft, terms: Terms, time_ms: int) -> None:
-    """Let the spent ids go whose statements cannot be ordered any more."""
-    for record_key in draft.parent.spent_before(terms.expiry_limit_s(time_ms)):
-        draft.put(record_key, None)
 
 
 def _told(vetted: Vetted, ruling: Ruling) -> tuple[WireFinding, ...]:

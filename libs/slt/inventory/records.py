@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
+import cbor2
+
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.state import Draft, Value
 from slt.reports.facts import Facts
@@ -123,3 +125,12 @@ def code_of(entry: EntryValue) -> str:
 def weights_of(entry: EntryValue) -> list[tuple[int, int]]:
     """`(label, mg)` by label."""
     return [(label, mg) for label, mg in entry[_WEIGHTS]]
+
+
+def last_number_of(head: bytes | None) -> int:
+    """The last report number that a HEAD record names; 0 when the state has none."""
+    if head is None:
+        return 0
+    (number,) = cbor2.loads(head)
+    assert isinstance(number, int), "HEAD is [last report number]"
+    return number

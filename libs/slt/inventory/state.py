@@ -71,6 +71,10 @@ class Records:
             return self._spent
         return {k: v for k, v in self._spent.items() if iat_of(v) < limit_s}
 
+    def under(self, layers: Sequence[Changes]) -> View:
+        """These records under the changes of younger blocks, the youngest first."""
+        return Layered(self, layers) if layers else self
+
 
 class WholeState:
     """A View of a whole state in memory: genesis, tests, and replay of small ledgers."""

@@ -12,6 +12,10 @@ SignatureResult: TypeAlias = Literal["good", "bad", "no key"]
 NO_SALT: Final = b""  # there was no body to take the salts from
 
 
+class BadVetting(ValueError):
+    """Fields that do not go together: whoever vetted this has a fault, or somebody else wrote it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vetted:
     """One statement as this member's authentication and validation found it.
@@ -36,9 +40,14 @@ class Vetted:
 
     def __post_init__(self) -> None:
         if (self.facts is None) != (self.no_facts != 0):
-            raise ValueError(f"facts {'without' if self.facts is None else 'with'} a reason: no_facts={self.no_facts}")
+            raise BadVetting(f"facts {'without' if self.facts is None else 'with'} a reason: no_facts={self.no_facts}")
         if self.facts is not None and not (self.facts_salt and self.findings_salt):
-            raise ValueError("facts come from a body, and a body has salts")
+            raise BadVetting("facts come from a body, and a body has salts")
+
+    def share_reading(self, other: "Vetted") -> None:
+        """Take over what `other` has read, if its facts are the same bytes."""
+        if other._read and self.facts == other.facts:
+            self._read[:] = other._read
 
     def read_facts(self) -> Facts | None:
         """The facts, read once however often one asks. Raises DecodeError if they are no facts."""

@@ -1,0 +1,1 @@
+"""Uniqueness: does it conflict with the current state of the ledger?"""

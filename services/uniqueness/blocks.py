@@ -1,0 +1,158 @@
+"""Reads a final block and compares it with what our own evaluation made of it. Pure.
+
+A block that is not what its certificate says is a bad copy: a good one will come. A block that is what its certificate
+says and has another state root than ours means that this member and the one that ordered it do not agree about the
+state: nothing that this service says would be worth anything from then on, so it stops.
+"""
+
+from collections.abc import Sequence
+
+from services.uniqueness.evaluations import Key
+from slt.bus.compression import inflate
+from slt.bus.messages import Block, EvaluateBatch, EvaluateItem, Item, Malformed
+from slt.consensus.certificates import CertificateError, verify_certificate
+from slt.inventory.evaluate import Evaluation
+from slt.inventory.state import StateHead
+from slt.reports.facts import FACTS_LENGTH_MAX
+from slt.statements import cbor
+from slt.statements.batches import batch_digest, parse_batch
+from slt.statements.cbor import DecodeError
+from slt.statements.genesis import Genesis
+from slt.statements.headers import Header, parse_header
+from slt.statements.tags import list_root
+from slt.statements.verdicts import facts_digest, parse_verdict
+
+
+class BadBlock(Exception):
+    """This copy of a block is not what a certificate makes final. Nothing of it is used; a good copy will come."""
+
+    def __init__(self, height: int, text: str) -> None:
+        super().__init__(f"block {height}: {text}")
+        self.height = height
+
+
+class StateDiverged(Exception):
+    """A certified block and our own evaluation of it differ. The process stops, and a person must look.
+
+    Either a database was changed by hand, or two members run programs that judge differently.
+    """
+
+    def __init__(self, height: int, *, what: str, expected: str, got: str) -> None:
+        super().__init__(
+            f"block {height} is certified with {what} {expected}, and our evaluation gives {got}. A restart alone does not "
+            "help: compare the versions of the members' programs, then rebuild this service's database from the "
+            "ledger's blocks (move it away and start again)"
+        )
+
+
+def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header, Key, list[EvaluateBatch]]:
+    """The header of the block after `final`, and what is to be evaluated. Raises BadBlock.
+
+    Checked here: certificate, place in the chain, batches and verdicts as the header commits to them.
+    """
+    try:
+        header = parse_header(block.header)
+        verify_certificate(header, cbor.decode(block.certificate), genesis)
+        batches = [parse_batch(given.batch) for given in block.batches]
+        verdicts = [parse_verdict(verdict) for verdict in block.verdicts]
+    except (DecodeError, CertificateError) as error:
+        raise BadBlock(block.height, str(error)) from error
+    digests = [batch_digest(given.batch) for given in block.batches]
+    items = [item for given in block.batches for item in given.items]
+    _require(block, header.height == block.height == final.height + 1, f"it does not follow height {final.height}")
+    _require(block, header.parent_id == final.block_id, f"its parent is not {final.block_id.hex()}")
+    _require(
+        block,
+        header.batches_root == list_root("batches", [cbor.encode(digest) for digest in digests]),
+        "its batches are not those of its header",
+    )
+    _require(
+        block, header.verdicts_root == list_root("verdicts", block.verdicts), "its verdicts are not those of its header"
+    )
+    _require(
+        block,
+        len(items) == len(verdicts)
+        and all(len(given.items) == len(b.entries) for given, b in zip(block.batches, batches, strict=True)),
+        "it has other numbers of statements, items and verdicts",
+    )
+    evaluated = [
+        EvaluateBatch(
+            author=batch.author,
+            seq=batch.seq,
+            digest=digest,
+            previous=batch.previous,
+            items=[evaluate_item(item) for item in given.items],
+        )
+        for given, batch, digest in zip(block.batches, batches, digests, strict=True)
+    ]
+    key = Key(parent_id=header.parent_id, height=header.height, time_ms=header.time_ms, batches=tuple(digests))
+    return header, key, evaluated
+
+
+def check_facts(block: Block) -> None:
+    """The facts beside each statement must be those that its verdict binds. Raises BadBlock.
+
+    Needed only for a block that is evaluated from this copy: with other facts our state would seem to diverge.
+    """
+    items = [item for given in block.batches for item in given.items]
+    for item, encoded in zip(items, block.verdicts, strict=True):
+        verdict = parse_verdict(encoded)
+        _require(block, item.statement_id == verdict.statement_id, "an item is of another statement than its verdict")
+        if verdict.facts_digest is not None:
+            try:
+                facts = inflate(item.facts_z, bytes_max=FACTS_LENGTH_MAX)
+            except Malformed as error:
+                raise BadBlock(block.height, str(error)) from error
+            digest = facts_digest(item.facts_salt, facts)
+            _require(block, digest == verdict.facts_digest, "facts in it are not those that a verdict binds")
+
+
+def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
+    """Raises StateDiverged unless our evaluation gives what the certified header says."""
+    if evaluation.state_root != header.state_root:
+        raise StateDiverged(
+            header.height,
+            what="state root",
+            expected=header.state_root.hex(),
+            got=f"{evaluation.state_root.hex()}{_first_difference(block.verdicts, evaluation)}",
+        )
+    ours = list_root("verdicts", [verdict.encoded for verdict in evaluation.verdicts])
+    if ours != header.verdicts_root:
+        raise StateDiverged(
+            header.height,
+            what="verdicts root",
+            expected=header.verdicts_root.hex(),
+            got=f"{ours.hex()}{_first_difference(block.verdicts, evaluation)}",
+        )
+    if evaluation.log_size != header.log_size:
+        raise StateDiverged(header.height, what="log size", expected=str(header.log_size), got=str(evaluation.log_size))
+
+
+def evaluate_item(item: Item) -> EvaluateItem:
+    """What evaluation looks at of an item."""
+    return EvaluateItem(
+        statement_id=item.statement_id,
+        kid=item.kid,
+        iss=item.iss,
+        iat=item.iat,
+        endorsers=item.endorsers,
+        bad_endorsement=item.bad_endorsement,
+        signature=item.signature,
+        facts_z=item.facts_z,
+        no_facts=item.no_facts,
+        findings=item.findings,
+        findings_salt=item.findings_salt,
+        facts_salt=item.facts_salt,
+    )
+
+
+def _first_difference(certified: Sequence[bytes], evaluation: Evaluation) -> str:
+    for place, (theirs, ours) in enumerate(zip(certified, evaluation.verdicts, strict=True)):
+        if theirs != ours.encoded:
+            return f" (first at statement {place}, {ours.statement_id.hex()}: code {ours.code})"
+    return " (no verdict differs)"
+
+
+def _require(block: Block, holds: bool, text: str) -> None:
+    if not holds:
+        raise BadBlock(block.height, text)

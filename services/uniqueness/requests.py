@@ -1,0 +1,98 @@
+"""What other services ask: evaluate a proposal, give a copy of the registry."""
+
+from typing import Final
+
+from services.uniqueness.core import STAGE
+from services.uniqueness.evaluations import Evaluations, Key
+from services.uniqueness.follower import Follower
+from services.uniqueness.store import Store
+from slt.bus.messages import EvaluateReply, EvaluateRequest, Malformed, StateReply, decode, encode
+from slt.inventory.books import REGISTRY_KINDS, registry_of
+from slt.inventory.evaluate import Evaluation, NeedVetting, ProposalFault
+from slt.inventory.keys import prefix
+from slt.inventory.overlays import UnknownBlock
+from slt.inventory.vetting import BadVetting
+from slt.reports.facts import BadFacts
+from slt.runtime.run import Runtime
+from slt.statements.cbor import encode as encode_cbor
+
+PARENT_WITHIN_S: Final = 1.0  # the parent's block is on its way to us as well
+
+
+class Requests:
+    """Handlers of slt.evaluate and slt.state.get. Both only read."""
+
+    def __init__(self, runtime: Runtime, store: Store, evaluations: Evaluations, follower: Follower) -> None:
+        self._runtime = runtime
+        self._store = store
+        self._evaluations = evaluations
+        self._follower = follower
+        self._copy: tuple[int, bytes] | None = None  # the reply for the height it was made at
+        self._duration = runtime.telemetry.metrics.histogram(
+            "slt.uniqueness.evaluate.duration", "Time to answer slt.evaluate", "kind"
+        )
+
+    async def evaluate(self, data: bytes) -> bytes:
+        """Answer an EvaluateRequest. Never raises for what is in it: a proposal that cannot be is `failed`."""
+        began_ms = self._runtime.now_ms()
+        reply = await self._evaluated(data)
+        self._duration.observe((self._runtime.now_ms() - began_ms) / 1000, kind=reply.kind)
+        if reply.kind != "evaluated":
+            self._runtime.log.warning(
+                "evaluate", stage=STAGE, kind=reply.kind, text=reply.text, kids=len(reply.kids), height=reply.height
+            )
+        return encode(reply)
+
+    async def _evaluated(self, data: bytes) -> EvaluateReply:
+        try:
+            request = decode(EvaluateRequest, data)
+            key = Key(
+                parent_id=request.parent_id,
+                height=request.height,
+                time_ms=request.time_ms,
+                batches=tuple(batch.digest for batch in request.batches),
+            )
+            if not await self._follower.wait_for(request.parent_id, PARENT_WITHIN_S):
+                return self._need_parent()
+            return self._reply(await self._evaluations.evaluate(key, request.batches))
+        except UnknownBlock:
+            return self._need_parent()
+        except NeedVetting as need:
+            return EvaluateReply(kind="need_vetting", kids=sorted(need.kids), height=self._evaluations.final.height)
+        except (ProposalFault, BadVetting, BadFacts, Malformed) as error:
+            return EvaluateReply(kind="failed", text=str(error), height=self._evaluations.final.height)
+
+    def _need_parent(self) -> EvaluateReply:
+        return EvaluateReply(kind="need_parent", height=self._evaluations.final.height)
+
+    def _reply(self, evaluation: Evaluation) -> EvaluateReply:
+        return EvaluateReply(
+            kind="evaluated",
+            verdicts=[verdict.encoded for verdict in evaluation.verdicts],
+            findings=[list(findings) for findings in evaluation.findings],
+            state_root=evaluation.state_root,
+            height=self._evaluations.final.height,
+        )
+
+    async def state(self, data: bytes) -> bytes:
+        """Answer a StateGet with the registry of the last final state. Raises Malformed for other bytes."""
+        del data  # Whoever asks gets the same.
+        head = self._evaluations.final
+        if self._copy is None or self._copy[0] != head.height:
+            self._copy = (head.height, encode(await self._state()))
+        return self._copy[1]
+
+    async def _state(self) -> StateReply:
+        head = self._evaluations.final
+        records = [record for kind in REGISTRY_KINDS for record in await self._store.under(prefix(kind))]
+        registry = registry_of(records)
+        return StateReply(
+            height=head.height,
+            block_id=head.block_id,
+            identities=[encode_cbor(identity.to_value()) for identity in registry.identities],
+            mbas=[encode_cbor(mba.to_value()) for mba in registry.mbas],
+            members=[encode_cbor(member.to_value()) for member in registry.members],
+            parameters=dict(registry.parameters),
+            rules_version=registry.parameters["rules_version"],
+            reference_version=registry.parameters["reference_version"],
+        )

@@ -1,0 +1,238 @@
+"""The durable state of uniqueness. `commit` is its commit point: changes of a final block and the new head together.
+
+One writer: the service holds a process lock on its folder, and `commit` fails when the head is not where it should be.
+What the database raises travels up: the process stops, and starts anew from what was committed.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.uniqueness.core import Held
+from services.uniqueness.tables import HEAD, HELD, RECORDS
+from slt.bus.messages import Item, decode, encode
+from slt.inventory.keys import Kind, kind_of
+from slt.inventory.state import Changes, StateHead, iat_of
+
+ASKED_AT_ONCE: Final = 2_000  # parameters of one statement: below the limits of both databases
+WRITTEN_AT_ONCE: Final = 5_000  # rows of one call to the driver
+
+# Records that few areas have and every statement reads: kept in memory once they were read.
+CACHED_KINDS: Final = frozenset(
+    {Kind.CHAIN, Kind.IDENTITY, Kind.REVOKED, Kind.MBA, Kind.PARAMETER, Kind.HEAD, Kind.BOOK}
+)
+CACHED_MAX: Final = 200_000  # records; about 100 MB
+
+_ONE: Final = 1
+
+
+class ForeignLedger(Exception):
+    """The database holds the state of another genesis file. Nobody may write there: the operator has mixed folders."""
+
+
+class SecondWriter(Exception):
+    """The head moved under us: another process writes into this database. The process stops."""
+
+
+class Store:
+    """Safe to use from several tasks; `commit` from one at a time."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
+        self._cache: dict[bytes, bytes | None] = {}
+        self._commits = 0  # so many times the state has changed under those who read
+        self._writing = asyncio.Lock()
+
+    # The state
+
+    async def begin(
+        self, chain_id: bytes, make: Callable[[], tuple[StateHead, Mapping[bytes, bytes]]]
+    ) -> tuple[StateHead, bool]:
+        """The head of the stored state, and whether it was made now. A new database gets head and records of `make`.
+
+        All of it is one transaction: a crash leaves a new database new. Raises ForeignLedger.
+        """
+        async with self._writing, self._engine.begin() as connection:
+            row = (await connection.execute(select(HEAD))).mappings().one_or_none()
+            if row is not None:
+                if bytes(row["chain_id"]) != chain_id:
+                    raise ForeignLedger(
+                        f"this database holds ledger {bytes(row['chain_id']).hex()}; the genesis is {chain_id.hex()}"
+                    )
+                return _head_of(row), False
+            head, records = make()
+            await self._write(connection, records)
+            await connection.execute(self._insert(HEAD), {"id": _ONE, "chain_id": chain_id, **_head_row(head)})
+        return head, True
+
+    async def load(self, keys: Collection[bytes]) -> dict[bytes, bytes | None]:
+        """The values of `keys`, all of one moment; None for a record that the state does not have."""
+        while True:
+            commits = self._commits
+            found = {key: self._cache[key] for key in keys if key in self._cache}
+            wanted = [key for key in keys if key not in found]
+            if wanted:
+                read = await self._read(wanted)
+                if commits != self._commits:
+                    continue  # What was cached and what was read may be of two moments.
+                self._remember(read)
+                found |= read
+            return found
+
+    async def spent_before(self, limit_s: int) -> dict[bytes, bytes]:
+        """All SPENT records with an iat below `limit_s`."""
+        query = select(RECORDS.c.key, RECORDS.c.value).where(RECORDS.c.spent_iat < limit_s)
+        async with self._engine.connect() as connection:
+            return {bytes(key): bytes(value) for key, value in await connection.execute(query)}
+
+    async def under(self, prefix: bytes, *, after: bytes = b"", limit: int = -1) -> list[tuple[bytes, bytes]]:
+        """The records whose keys begin with `prefix`, in order of keys, those behind `after`; -1: all."""
+        query = (
+            select(RECORDS.c.key, RECORDS.c.value)
+            .where(RECORDS.c.key >= prefix, RECORDS.c.key < _end_of(prefix), RECORDS.c.key > after)
+            .order_by(RECORDS.c.key)
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.limit(limit) if limit >= 0 else query)
+            return [(bytes(key), bytes(value)) for key, value in rows]
+
+    async def commit(self, head: StateHead, changes: Changes) -> None:
+        """Make the state after `head` the stored one, in one transaction; durable on return. Raises SecondWriter.
+
+        A crash before the commit leaves the state before it; the block comes again and is evaluated again.
+        """
+        async with self._writing, self._engine.begin() as connection:
+            moved = await connection.execute(
+                update(HEAD).where(HEAD.c.id == _ONE, HEAD.c.height == head.height - 1), _head_row(head)
+            )
+            if moved.rowcount != 1:
+                raise SecondWriter(f"the stored state does not stand at height {head.height - 1}")
+            await self._write(connection, {key: value for key, value in changes.items() if value is not None})
+            gone = [key for key, value in changes.items() if value is None]
+            for some in _cut(gone, ASKED_AT_ONCE):
+                await connection.execute(delete(RECORDS).where(RECORDS.c.key.in_(some)))
+        self._commits += 1
+        for key, value in changes.items():
+            if kind_of(key) in CACHED_KINDS:
+                self._cache[key] = value
+
+    async def _read(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        query = select(RECORDS.c.key, RECORDS.c.value).where(RECORDS.c.key.in_(bindparam("keys", expanding=True)))
+        async with self._engine.connect() as connection:
+            for some in _cut(keys, ASKED_AT_ONCE):
+                for key, value in await connection.execute(query, {"keys": some}):
+                    found[bytes(key)] = bytes(value)
+        return found
+
+    def _remember(self, read: Mapping[bytes, bytes | None]) -> None:
+        if len(self._cache) > CACHED_MAX:
+            self._cache.clear()
+        self._cache.update((key, value) for key, value in read.items() if kind_of(key) in CACHED_KINDS)
+
+    async def _write(self, connection: AsyncConnection, records: Mapping[bytes, bytes]) -> None:
+        statement = self._insert(RECORDS)
+        upsert = statement.on_conflict_do_update(
+            index_elements=[RECORDS.c.key],
+            set_={"value": statement.excluded.value, "spent_iat": statement.excluded.spent_iat},
+        )
+        rows = [
+            {"key": key, "value": value, "spent_iat": iat_of(value) if kind_of(key) is Kind.SPENT else None}
+            for key, value in records.items()
+        ]
+        for some in _cut(rows, WRITTEN_AT_ONCE):
+            await connection.execute(upsert, some)
+
+    # Held submissions
+
+    async def hold(self, held: Iterable[tuple[Held, Item]]) -> None:
+        """Keep these submissions; durable on return. One that is held already stays as it was."""
+        rows = [_held_row(one, item) for one, item in held]
+        if not rows:
+            return
+        async with self._writing, self._engine.begin() as connection:
+            await connection.execute(self._insert(HELD).on_conflict_do_nothing(), rows)
+
+    async def held(self) -> list[Held]:
+        """Every held submission, in the order in which they came."""
+        columns = [column for column in HELD.c if column.name != "item"]
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(select(*columns).order_by(HELD.c.held_ms))).mappings()
+            return [_held_of(row) for row in rows]
+
+    async def held_items(self, submission_ids: Sequence[bytes]) -> list[Item]:
+        """The submissions themselves, in the order asked; what is not held is left out."""
+        found: dict[bytes, Item] = {}
+        async with self._engine.connect() as connection:
+            for some in _cut(submission_ids, ASKED_AT_ONCE):
+                query = select(HELD.c.submission_id, HELD.c.item).where(HELD.c.submission_id.in_(some))
+                for submission_id, data in await connection.execute(query):
+                    found[bytes(submission_id)] = decode(Item, bytes(data))
+        return [found[submission_id] for submission_id in submission_ids if submission_id in found]
+
+    async def let_go(self, submission_ids: Sequence[bytes]) -> None:
+        """Forget held submissions: they were passed on, or answered."""
+        if not submission_ids:
+            return
+        async with self._writing, self._engine.begin() as connection:
+            for some in _cut(submission_ids, ASKED_AT_ONCE):
+                await connection.execute(delete(HELD).where(HELD.c.submission_id.in_(some)))
+
+
+def _head_of(row: sa.RowMapping) -> StateHead:
+    return StateHead(
+        height=row["height"],
+        block_id=bytes(row["block_id"]),
+        lanes=bytes(row["lanes"]),
+        log_size=row["log_size"],
+        time_ms=row["time_ms"],
+    )
+
+
+def _head_row(head: StateHead) -> dict[str, Any]:
+    return {
+        "height": head.height,
+        "block_id": head.block_id,
+        "lanes": head.lanes,
+        "log_size": head.log_size,
+        "time_ms": head.time_ms,
+    }
+
+
+def _held_row(held: Held, item: Item) -> dict[str, Any]:
+    return {
+        "submission_id": held.submission_id,
+        "statement_id": held.statement_id,
+        "state": held.number[0],
+        "mba": held.number[1],
+        "number": held.number[2],
+        "held_ms": held.held_ms,
+        "until_ms": held.until_ms,
+        "item": encode(item),
+    }
+
+
+def _held_of(row: sa.RowMapping) -> Held:
+    return Held(
+        submission_id=bytes(row["submission_id"]),
+        statement_id=bytes(row["statement_id"]),
+        number=(row["state"], row["mba"], row["number"]),
+        held_ms=row["held_ms"],
+        until_ms=row["until_ms"],
+    )
+
+
+def _cut(things: Sequence[Any], at_once: int) -> Iterable[Sequence[Any]]:
+    return (things[start : start + at_once] for start in range(0, len(things), at_once))
+
+
+def _end_of(prefix: bytes) -> bytes:
+    """The first key behind all that begin with `prefix`. A prefix of ours does not consist of 0xFF only."""
+    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
