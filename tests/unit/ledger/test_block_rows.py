@@ -1,5 +1,7 @@
 """A block becomes rows, and rows become the block again; receipts are the same from either."""
 
+from itertools import pairwise
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,9 +78,7 @@ def test_items_and_receipts_out_of_rows_are_those_of_the_block() -> None:
 
 def test_timings_of_stages_nobody_knows_survive_too() -> None:
     world = make_world()
-    timings = [
-        Timing(stage=stage, received_ms=5000 + at, done_ms=4000) for at, stage in enumerate(("ledger", "vetting"))
-    ]
+    timings = [Timing(stage=stage, received_ms=5000, done_ms=4000) for stage in ("ledger", "vetting")]
     item = msgspec.structs.replace(world.item(1), timings=timings)
     examined = examine(Chain(world).add([accepted(item)]), genesis_head(world), world.genesis)
     (entry,) = (entry_of(row) for row in joined(dict(tables_of(examined, vet_some(examined, 0, 1), first_entry=0))))
@@ -99,5 +99,5 @@ def test_answers_are_cut_at_256_kib_and_an_oversize_one_is_alone(sizes: list[int
     for message in messages:
         assert message
         assert len(message) == 1 or len(encode_receipts(seed("chain"), 2**62, message)) <= MESSAGE_BYTES_MAX
-    for one, following in zip(messages, messages[1:], strict=False):
+    for one, following in pairwise(messages):
         assert sum(map(len, one)) + len(following[0]) > MESSAGE_BYTES_MAX - MESSAGE_FIXED_BYTES - 5 * len(receipts)
