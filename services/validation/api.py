@@ -2,10 +2,11 @@
 
 import asyncio
 from concurrent.futures import Executor
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from services.validation.core import Recent
 from services.validation.service import limit_of
@@ -22,6 +23,26 @@ READ_WITHIN_S: Final = 60.0
 _BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
+class FindingModel(BaseModel):
+    """One message about the document."""
+
+    rule: str
+    severity: Literal["error", "warning"]
+    entry: str
+    label: str
+    value: str
+    expected: str
+    text: str
+
+
+class AnswerModel(BaseModel):
+    """slt.reports.answer.Answer, for the OpenAPI page."""
+
+    file: str
+    verdict: Literal["ok", "flag", "reject"]
+    findings: list[FindingModel]
+
+
 def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_max: int) -> APIRouter:
     """The routes. `pool` judges documents; of those that wait for it at most `waiting_max` are held."""
     router = APIRouter(prefix="/v1", tags=["validation"])
@@ -30,7 +51,7 @@ def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_m
     @router.post(
         "/check",
         summary="Findings for a document, as `slt check --json` prints them; nothing is kept",
-        response_model=Answer,
+        response_model=AnswerModel,
         responses={413: {"description": "larger than body_bytes_max"}, 503: {"description": "busy, or not started"}},
         openapi_extra={"requestBody": {"required": True, "content": {"text/plain": _BYTES}}},
     )

@@ -22,6 +22,9 @@ from slt.statements.statement import parse_statement
 
 STAGE: Final = "validation"
 
+SILENCE_PAUSE_S: Final = 0.25
+"""While the ledger is silent, other reports have this long to be fetched before it is asked once more."""
+
 
 class Validation:
     """Judges authenticated items. Owns nothing durable: what it has not passed on or answered comes again."""
@@ -114,6 +117,9 @@ class Validation:
             await self._answer(refusals)
         except (NoReply, Waiting) as silence:
             reason = f"refusals wait for the ledger: {silence}"
+            # Kept deliveries are offered again at once, and nothing new is fetched while the stage waits: this pause
+            # gives other reports their turn.
+            await asyncio.sleep(SILENCE_PAUSE_S)
             _each(waiting, lambda delivery: batch.keep(delivery, reason))
             return
         _each(waiting, lambda delivery: self._owed.pop(delivery.sequence))
