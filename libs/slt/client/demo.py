@@ -198,11 +198,17 @@ async def _books(addresses: Addresses, rows: Sequence[Entry], out: Output) -> No
     if "problem" in said:
         out.say(f"   {said['problem']}")
         return
-    out.table("", ("MBA", "label#", "material", "grams#"), _book_rows(said))
+    out.table("", ("MBA", "label#", "material", "book#"), _book_rows(said))
 
 
 def _book_rows(said: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [tuple(str(value) for value in line.values()) for line in said.get("inventory", [])]
+    """By area; label 600 to 800 says which element or isotope."""
+    return [
+        (line["mba"], str(line["label"]), _ELEMENTS.get(line["label"], ""), line["quantity"]) for line in said["books"]
+    ]
+
+
+_ELEMENTS: Final = {630: "enriched uranium", 670: "of it uranium-235", 700: "plutonium"}
 
 
 async def _journey(addresses: Addresses, rows: Sequence[Entry], out: Output) -> None:

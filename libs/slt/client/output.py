@@ -1,14 +1,17 @@
 """How `slt` speaks: tables and sentences for people, one JSON object a line for programs (--json)."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+PIPE_COLUMNS: Final = 160  # a file or a pipe has no width of its own; a table of answers needs about so much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,10 @@ class Output:
 
 def console(*, stderr: bool = False) -> Console:
     """A console for now: standard output may be another one for each command (tests, pipes)."""
-    return Console(stderr=stderr)
+    made = Console(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_COLUMNS
+    return made
 
 
 _STYLES = {

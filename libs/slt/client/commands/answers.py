@@ -155,13 +155,16 @@ def _sentence(said: dict[str, Any]) -> str:
     if "problem" in said:
         return str(said["problem"])
     verdict = said.get("verdict")
-    words = [f"{verdict['verdict']} at height {verdict['height']}"] if isinstance(verdict, dict) else []
+    words = [str(verdict.get("verdict", ""))] if isinstance(verdict, dict) else []
     words += [
         f"{name} {value}"
         for name, value in said.items()
-        if isinstance(value, (str, int)) and not _is_id(value) and name not in ("stage", "state", "mba")
+        if isinstance(value, (str, int)) and not _is_id(value) and name not in _SHOWN_ELSEWHERE
     ]
     return ", ".join(words)
+
+
+_SHOWN_ELSEWHERE: Final = ("stage", "service", "state", "mba", "area", "received_ms", "done_ms", "traceparent")
 
 
 def _is_id(value: object) -> bool:

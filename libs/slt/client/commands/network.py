@@ -101,7 +101,7 @@ def show_addresses(addresses: Addresses, out: Output) -> None:
     out.table(
         "",
         ["what", "where"],
-        [["nats", addresses.nats], *([name, f"{url}/docs"] for name, url in addresses.http.items())],
+        [["nats", addresses.nats], *([name, f"{addresses.http.get(name, '')}/docs"] for name in SERVICES)],
     )
 
 
