@@ -40,7 +40,7 @@ from slt.consensus.records import BatchFormed, Certified, Head, Proposed, Recove
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements.batches import Batch, batch_digest
-from slt.statements.cbor import encode
+from slt.statements.cbor import DecodeError, encode
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header, genesis_log_entry, parse_header
 from slt.statements.tags import list_root, tagged_hash
@@ -423,9 +423,9 @@ def _answers(event: Evaluated | EvaluationFailed, asked: Ask) -> bool:
 def _verdict(encoded: bytes) -> Verdict:
     """Read a verdict and refuse one that is not in canonical form: its bytes go under verdicts_root as they are."""
     try:
-        verdict = Verdict.from_value(cbor2.loads(encoded))
-    except (ValueError, cbor2.CBORDecodeError) as error:
+        value = cbor2.loads(encoded)
+        if cbor2.dumps(value) != encoded:  # a verdict has no map, so the plain encoder gives its one encoding
+            raise WrongEvaluation("a verdict that is not in canonical form")
+        return Verdict.from_value(value)
+    except (DecodeError, cbor2.CBORError) as error:
         raise WrongEvaluation(f"not a verdict: {error}") from error
-    if verdict.encoded != encoded:
-        raise WrongEvaluation("a verdict that is not in canonical form")
-    return verdict
