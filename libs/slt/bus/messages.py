@@ -21,8 +21,11 @@ class Malformed(ValueError):
     """Bytes that are not what they should be: the sentence says what was wrong. Their sender is at fault."""
 
 
-class Message(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value on the bus, encoded as an array of its fields in the order of the class."""
+class Message(msgspec.Struct, array_like=True, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A value on the bus, encoded as an array of its fields in the order of the class.
+
+    Values do not contain themselves, so the garbage collector need not follow thousands of them.
+    """
 
 
 class Timing(Message, frozen=True, kw_only=True):
