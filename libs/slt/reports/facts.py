@@ -13,7 +13,7 @@ Text that the document leaves out is "", a number of items that it leaves out is
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from slt.merkle.hashing import Digest
 from slt.reports.quantities import MG_MAX, WEIGHT_LABELS
@@ -37,6 +37,11 @@ _KINDS: Final = frozenset("IPMT")
 _STATUSES: Final = frozenset("NUCDA")
 _WEIGHTS: Final = frozenset(WEIGHT_LABELS)
 _DIGEST: Final = 32
+# Exact types: CBOR true and false are integers to Python, and none here.
+_TYPES: Final = [int, int, str, str, int, str, list, str, bytes, bytes, list, bytes]
+_ENTRY_TYPES: Final = [
+    [int, str, target, str, str, str, str, str, str, str, str, str, int, list] for target in (type(None), list)
+]
 
 
 class BadFacts(ValueError):
@@ -152,31 +157,19 @@ def parse_facts(data: bytes) -> Facts:
     if len(data) > FACTS_LENGTH_MAX:
         raise BadFacts(f"{len(data)} bytes of facts, and {FACTS_LENGTH_MAX} are allowed")
     try:
-        value = cbor.decode(data, items_max=_ITEMS_MAX)
+        value: Any = cbor.decode(data, items_max=_ITEMS_MAX)
     except cbor.DecodeError as error:
         raise BadFacts(str(error)) from error
-    match value:
-        case [
-            int(rules),
-            int(reference),
-            str(country),
-            str(mba),
-            int(number),
-            str(kind),
-            [str(period_from), str(period_to)],
-            str(date),
-            bytes(document),
-            bytes(content),
-            list(entries),
-            bytes(notes),
-        ]:
-            pass
-        case _:
-            raise BadFacts("not the array of layout 1")
-    _require(_integer(rules) == 1, f"rules version {rules} has no layout here")
-    _require(_integer(reference) >= 0, "reference version")
+    if type(value) is not list or list(map(type, value)) != _TYPES:
+        raise BadFacts("not the array of layout 1")
+    rules, reference, country, mba, number, kind, period, date, document, content, entries, notes = value
+    if list(map(type, period)) != [str, str]:
+        raise BadFacts("the period is not two texts")
+    period_from, period_to = period
+    _require(rules == 1, "rules version, which has no layout here")
+    _require(reference >= 0, "reference version")
     _require(_text(country, 2) and _text(mba, 4), "country or area")
-    _require(0 < _integer(number) <= NUMBER_MAX, "report number")
+    _require(0 < number <= NUMBER_MAX, "report number")
     _require(kind in _KINDS, "kind")
     _require(_date(period_from) and _date(period_to) and _date(date), "dates")
     _require(len(document) == len(content) == len(notes) == _DIGEST, "digests")
@@ -198,28 +191,26 @@ def parse_facts(data: bytes) -> Facts:
     )
 
 
-def _entry(value: object) -> EntryFacts:
-    match value:
-        case [
-            int(number),
-            str(status),
-            target,
-            str(code),
-            str(date),
-            str(kmp),
-            str(material),
-            str(batch),
-            str(shipper_batch),
-            str(shipper),
-            str(receiver),
-            str(measurement),
-            int(items),
-            list(weights),
-        ]:
-            pass
-        case _:
-            raise BadFacts("an entry is not the array of layout 1")
-    _require(0 < _integer(number) <= NUMBER_MAX and 0 <= _integer(items) <= NUMBER_MAX, "entry number or items")
+def _entry(value: Any) -> EntryFacts:
+    if type(value) is not list or list(map(type, value)) not in _ENTRY_TYPES:
+        raise BadFacts("an entry is not the array of layout 1")
+    (
+        number,
+        status,
+        target,
+        code,
+        date,
+        kmp,
+        material,
+        batch,
+        shipper_batch,
+        shipper,
+        receiver,
+        measurement,
+        items,
+        weights,
+    ) = value
+    _require(0 < number <= NUMBER_MAX and 0 <= items <= NUMBER_MAX, "entry number or items")
     _require(status in _STATUSES and _date(date), "status or date of an entry")
     _require(
         len(code) <= 4
@@ -250,28 +241,24 @@ def _entry(value: object) -> EntryFacts:
     )
 
 
-def _target(value: object) -> tuple[int, int] | None:
-    match value:
-        case None:
-            return None
-        case [int(report), int(entry)]:
-            _require(0 < _integer(report) <= NUMBER_MAX and 0 < _integer(entry) <= NUMBER_MAX, "target of an entry")
-            return report, entry
-        case _:
-            raise BadFacts("target of an entry")
+def _target(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    _require(list(map(type, value)) == [int, int], "target of an entry")
+    report, entry = value
+    _require(0 < report <= NUMBER_MAX and 0 < entry <= NUMBER_MAX, "target of an entry")
+    return report, entry
 
 
-def _weights(values: list[object]) -> tuple[tuple[int, int], ...]:
+def _weights(values: list[Any]) -> tuple[tuple[int, int], ...]:
     weights = []
     before = 0
     for value in values:
-        match value:
-            case [int(label), int(mg)]:
-                pass
-            case _:
-                raise BadFacts("a weight is not [label, milligrams]")
-        _require(before < label and label in _WEIGHTS, "label of a weight")
-        _require(abs(_integer(mg)) <= MG_MAX, "milligrams of a weight")
+        if type(value) is not list or list(map(type, value)) != [int, int]:
+            raise BadFacts("a weight is not [label, milligrams]")
+        label, mg = value
+        if not (before < label and label in _WEIGHTS and -MG_MAX <= mg <= MG_MAX):
+            raise BadFacts("a weight: label out of order or unknown, or milligrams out of range")
         weights.append((label, mg))
         before = label
     return tuple(weights)
@@ -280,13 +267,6 @@ def _weights(values: list[object]) -> tuple[tuple[int, int], ...]:
 def _require(holds: bool, what: str) -> None:
     if not holds:
         raise BadFacts(f"{what}: out of range")
-
-
-def _integer(value: int) -> int:
-    """CBOR true and false are integers to Python; they are none here."""
-    if isinstance(value, bool):
-        raise BadFacts("true or false where a number belongs")
-    return value
 
 
 def _text(value: str, length_max: int) -> bool:

@@ -9,7 +9,7 @@ from slt.reports.entry import CACHED, READ_MAX, Entry, facts_of, kind_of, read_d
 from slt.reports.facts import ENTRIES_MAX, Facts, content_digest, document_digest, notes_digest
 from slt.reports.findings import Finding, Judgement, Severity
 from slt.reports.labels import WEIGHTS
-from slt.reports.reader import RawEntry, content_of, first_entry, read_raw, text_of
+from slt.reports.reader import RawEntry, content_of, first_entry, labels_of, read_raw, text_of
 from slt.reports.reference import Reference
 from slt.reports.rules import RULES_VERSION
 from slt.reports.rules.registry import (
@@ -83,7 +83,7 @@ def _read(text: str, reference: Reference, found: "Findings") -> tuple[Report | 
                 Problem(f"The report has more than {ENTRIES_MAX} entries. Split it over several reports.", "002"),
             )
             break
-        labels = dict(reversed(raw.elements))  # The first of two equal labels counts.
+        labels = labels_of(raw)
         kind = kind_of(labels)
         entry = read_entry(labels, kind, len(entries if kind == "OI" else notes) + 1)
         if context is None:
@@ -112,7 +112,7 @@ def _context(first: Entry, text: str, reference: Reference) -> Context:
     """What the entries are held against: the first accounting entry, or the first note where there is none."""
     head = first
     if first.kind == "NC" and (raw := first_entry(text, "OI")):
-        head = read_entry(dict(reversed(raw.elements)), "OI", 1)
+        head = read_entry(labels_of(raw), "OI", 1)
     kind = head.labels.get("010", "")
     return Context(
         kind=kind if kind in KINDS else "",

@@ -60,6 +60,16 @@ _FIRST_ENTRY_LENGTH_MAX: Final = 20_000
 """Characters looked at for the first entry of a kind; an accounting entry of the largest labels has about 1,000."""
 
 
+def labels_of(raw: RawEntry) -> dict[str, str]:
+    """Label -> content in the order of the document; of a label that stands twice, the first."""
+    labels = dict(raw.elements)
+    if len(labels) < len(raw.elements):
+        labels = {}
+        for label, content in raw.elements:
+            labels.setdefault(label, content)
+    return labels
+
+
 def content_of(raw: RawEntry) -> str:
     """What an entry says apart from its report's number and date: its elements without 001 and 003, and a line feed.
 

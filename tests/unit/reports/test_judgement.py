@@ -47,6 +47,17 @@ def test_findings_come_in_the_order_of_the_document() -> None:
     assert entries == sorted(entries)
 
 
+def test_findings_of_an_entry_come_in_the_order_of_its_labels() -> None:
+    data = changed("XLR1-41", 0, _407="333", _446="S" * 17, _630="X")
+    labels = [finding.label for finding in judge(data, REFERENCE).findings]
+    assert labels == ["407", "446", "630"]
+
+
+def test_of_a_label_that_stands_twice_the_first_counts() -> None:
+    data = document("XLR1-41").replace(b"#411:SD#", b"#411:SD#411:XX#", 1)
+    assert [finding.rule for finding in judge(data, REFERENCE).findings] == ["V02"]
+
+
 def test_what_can_be_read_of_a_rejected_report_is_known() -> None:
     judgement = judge(changed("XLR1-41", 0, _630="x"), REFERENCE)
     assert (judgement.country, judgement.mba, judgement.number) == ("XL", "XLR1", 41)
@@ -80,7 +91,9 @@ def test_notes_may_stand_before_the_entries() -> None:
     assert judgement.facts is not None and judgement.facts.kind == "I"
 
 
-@pytest.mark.parametrize("data", [b"#" * 2_000_000, b"001:" * 500_000, b"123:" + b" " * 2_000_000, b"0" * 2_000_000])
+@pytest.mark.parametrize(
+    "data", [b"#" * 2_000_000, b"001:" * 500_000, b"123:" + b" " * 2_000_000, b"370:" + b"/" * 2_000_000]
+)
 def test_two_megabytes_of_junk_are_judged_at_once(data: bytes) -> None:
     start = time.monotonic()
     assert judge(data, REFERENCE).verdict == "reject"

@@ -50,7 +50,7 @@ def permitted_characters(label: str, value: str) -> Iterator[Problem]:
 def _area_codes(label: str, value: str) -> list[str]:
     """The State, facility and area codes within a value."""
     if label in {"370", "372"}:
-        return value.split("/")
+        return value[:READ_MAX].split("/")
     if label == "001":
         return [value.partition("/")[2].partition(";")[0]]
     if label == "309":
