@@ -21,6 +21,7 @@ from slt.statements.submission import Submission, decode_submissions
 
 STAGE: Final = "authentication"
 CHUNK: Final = 32  # submissions a thread takes at once: some 3 ms, so that a hand-over costs little beside it
+SILENCE_S: Final = 0.2  # a ledger that did not answer is asked again after this; without it we would ask all the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,7 @@ class Authentication:
         try:
             await self._answer(refusals)
         except (NoReply, Waiting) as silence:
+            await asyncio.sleep(SILENCE_S)  # Fetching goes on meanwhile: good submissions do not wait for the ledger.
             for delivery in waiting:
                 batch.keep(delivery, f"refusals wait for the ledger: {silence}")
             return
