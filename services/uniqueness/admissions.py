@@ -139,7 +139,7 @@ class Admissions(Listener):
                 del self._owed[delivery.sequence]
 
     async def _answer(self, answers: Answers) -> None:
-        """Receipts where there is a final verdict, refusals elsewhere. Raises NoReply, Waiting; a repeat does no harm."""
+        """Receipts where there is a final verdict, refusals elsewhere. Raises NoReply, Waiting; repeats do no harm."""
         asked = [refusal for refusal in answers.refused if refusal.statement_id is not None]
         receipts = await ask_receipts(self._runtime.bus, [one.statement_id for one in asked if one.statement_id])
         final = {one.submission_id for one, receipt in zip(asked, receipts, strict=True) if receipt is not None}

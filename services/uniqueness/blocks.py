@@ -39,8 +39,8 @@ class StateDiverged(Exception):
 
     def __init__(self, height: int, *, what: str, expected: str, got: str) -> None:
         super().__init__(
-            f"block {height} is certified with {what} {expected}, and our evaluation gives {got}. A restart alone does not "
-            "help: compare the versions of the members' programs, then rebuild this service's database from the "
+            f"block {height} is certified with {what} {expected}, and our evaluation gives {got}. A restart alone "
+            "does not help: compare the versions of the members' programs, then rebuild this database from the "
             "ledger's blocks (move it away and start again)"
         )
 
