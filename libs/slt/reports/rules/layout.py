@@ -75,7 +75,7 @@ def labels_of_the_type(entry: Entry, context: Context) -> Iterator[Problem]:
             shown(entry.labels[label]),
             f"not in {codes.KINDS[context.kind]}",
         )
-    if context.kind == "I" and "447" in carried and entry.code not in codes.RECEIPTS:
+    if context.kind == "I" and "447" in carried and entry.code not in codes.RECEIPTS and entry.status not in {"D", "U"}:
         yield Problem(
             "The shipper's batch name belongs to receipts (RD, RF) only. Leave it out, or correct label 411.",
             "447",
