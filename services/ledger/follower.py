@@ -1,6 +1,7 @@
 """Follows the chain by height. `slt.block` is only a hint: what counts is the next height, and asking for it."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -177,10 +178,11 @@ class Follower:
     def _report(self, stored: Stored) -> None:
         header = stored.examined.header
         log, reports = self._runtime.log, self._runtime.telemetry.metrics.reports
+        counts: Counter[str] = Counter()
         for one in stored.examined.ordered:
             row = TABLE[Code(one.verdict.code)]
             outcome = "accepted" if not row.code else "rejected" if row.final else "void"
-            reports.add(stage=STAGE, outcome=outcome)
+            counts[outcome] += 1
             log.decision(
                 outcome,
                 stage=STAGE,
@@ -191,4 +193,6 @@ class Follower:
                 height=header.height,
                 log_index=one.verdict.log_index,
             )
+        for outcome, count in counts.items():
+            reports.add(count, stage=STAGE, outcome=outcome)
         log.info("stored", stage=STAGE, height=header.height, block=header.block_id, log_size=header.log_size)

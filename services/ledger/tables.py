@@ -14,9 +14,19 @@ see to that, on SQLite and on PostgreSQL. Times are milliseconds since 1970 UTC.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 
 METADATA: Final = MetaData()
+
+
+class Octets(LargeBinary):
+    """Bytes that go to the driver as they are: SQLAlchemy would wrap each in a memoryview, at a µs apiece."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:  # noqa: ARG002  # the signature is SQLAlchemy's
+        return None
+
 
 Number: Final = BigInteger().with_variant(
     Integer, "sqlite"
@@ -26,14 +36,14 @@ BLOCKS: Final = Table(
     "blocks",
     METADATA,
     Column("height", Number, primary_key=True, autoincrement=False),  # 0 is genesis; no gaps
-    Column("block_id", LargeBinary, nullable=False),  # 32 bytes; chain_id at height 0
+    Column("block_id", Octets, nullable=False),  # 32 bytes; chain_id at height 0
     Column("time_ms", BigInteger, nullable=False),  # of the header; 0 at height 0
     Column("first_entry", BigInteger, nullable=False),  # the block's entries are [first_entry, first_entry + entries)
     Column("entries", Integer, nullable=False),
     Column("log_size", BigInteger, nullable=False),  # leaves of the log after this block
-    Column("frontier", LargeBinary, nullable=False),  # Frontier.encoded after this block
-    Column("header", LargeBinary, nullable=False),  # CBOR; the genesis file at height 0
-    Column("certificate", LargeBinary, nullable=False),  # CBOR, the first one that came; empty at height 0
+    Column("frontier", Octets, nullable=False),  # Frontier.encoded after this block
+    Column("header", Octets, nullable=False),  # CBOR; the genesis file at height 0
+    Column("certificate", Octets, nullable=False),  # CBOR, the first one that came; empty at height 0
     Column("checkpoint", Text, nullable=False),  # the signed note over log_size and its root
     Column("received_ms", BigInteger, nullable=False),  # this service's clock, as is stored_ms
     Column("stored_ms", BigInteger, nullable=False),  # just before the commit
@@ -46,8 +56,8 @@ BATCHES: Final = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),  # in its block, from 0
     Column("author", BigInteger, nullable=False),  # member id
     Column("seq", BigInteger, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("signature", LargeBinary, nullable=False),
+    Column("digest", Octets, nullable=False),
+    Column("signature", Octets, nullable=False),
     Column("entries", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -60,13 +70,13 @@ ENTRIES: Final = Table(
     Column("height", BigInteger, nullable=False),  # the block that ordered it
     Column("statement_key", BigInteger, nullable=False),  # first 8 bytes of the statement id, signed, big-endian
     Column("submission_key", BigInteger, nullable=False),  # the same of the submission id
-    Column("statement", LargeBinary, nullable=False),  # as received: the log leaf, if accepted
-    Column("endorsements", LargeBinary),  # CBOR array of byte strings; NULL = none
-    Column("verdict", LargeBinary, nullable=False),  # CBOR
+    Column("statement", Octets, nullable=False),  # as received: the log leaf, if accepted
+    Column("endorsements", Octets),  # CBOR array of byte strings; NULL = none
+    Column("verdict", Octets, nullable=False),  # CBOR
     Column("code", SmallInteger, nullable=False),  # of the verdict; 0 = accepted
     Column("body_length", BigInteger, nullable=False),
-    Column("body_digest", LargeBinary),  # of the body that came; NULL = the one that the statement names
-    Column("beside", LargeBinary, nullable=False),  # MessagePack of rows.Beside: what came beside, outside every hash
+    Column("body_digest", Octets),  # of the body that came; NULL = the one that the statement names
+    Column("beside", Octets, nullable=False),  # MessagePack of rows.Beside: what came beside, outside every hash
 )
 Index("entries_by_statement", ENTRIES.c.statement_key)
 Index("entries_by_submission", ENTRIES.c.submission_key)
@@ -76,15 +86,15 @@ def _beside(name: str, *columns: Column[bytes]) -> Table:
     return Table(name, METADATA, Column("entry", Number, primary_key=True, autoincrement=False), *columns)
 
 
-BODIES: Final = _beside("bodies", Column("body_z", LargeBinary, nullable=False))  # zstd, as received
-FACTS: Final = _beside("facts", Column("facts_z", LargeBinary, nullable=False))  # zstd(CBOR)
-FINDINGS: Final = _beside("findings", Column("findings", LargeBinary, nullable=False))  # MessagePack of rows.Findings
+BODIES: Final = _beside("bodies", Column("body_z", Octets, nullable=False))  # zstd, as received
+FACTS: Final = _beside("facts", Column("facts_z", Octets, nullable=False))  # zstd(CBOR)
+FINDINGS: Final = _beside("findings", Column("findings", Octets, nullable=False))  # MessagePack of rows.Findings
 
 KEYS: Final = Table(
     "keys",
     METADATA,
-    Column("kid", LargeBinary, primary_key=True),
-    Column("spki", LargeBinary, nullable=False),
+    Column("kid", Octets, primary_key=True),
+    Column("spki", Octets, nullable=False),
     sqlite_with_rowid=False,
 )
 
