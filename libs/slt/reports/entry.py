@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from slt.reports.facts import NUMBER_MAX, EntryFacts
 from slt.reports.labels import WEIGHTS
-from slt.reports.quantities import BadQuantity, read_quantity
+from slt.reports.quantities import BadQuantity, read_quantity, unit_of
 
 CACHED: Final = 8_192
 """Values whose reading is remembered, for each kind of value: the entries of a report repeat one another."""
@@ -119,11 +119,12 @@ def read_period(text: str) -> tuple[str, str] | None:
 
 @lru_cache(CACHED)
 def read_weight(label: str, text: str) -> Weight | None:
+    """A weight in the unit of its label; in the other unit it is V11's, and no amount to compare with others."""
     try:
         quantity = read_quantity(text)
     except BadQuantity:
         return None
-    return Weight(int(label), quantity.mg, quantity.place_mg)
+    return Weight(int(label), quantity.mg, quantity.place_mg) if quantity.unit == unit_of(int(label)) else None
 
 
 def read_number(text: str) -> int | None:

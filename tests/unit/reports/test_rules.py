@@ -64,6 +64,11 @@ def test_another_encoder_is_a_warning() -> None:
     assert judgement.facts is not None
 
 
+def test_a_slip_of_the_unit_is_one_finding() -> None:
+    data = changed("XLR1-42", 1, _670="20235K")
+    assert [(finding.rule, finding.label) for finding in judge(data, REFERENCE).findings] == [("V11", "670")]
+
+
 def test_every_problem_of_a_report_is_reported() -> None:
     data = (
         document("XLR1-42")
