@@ -139,7 +139,7 @@ async def until(holds: Callable[[], Any], what: str) -> None:
     """Return once `holds()` is true."""
     try:
         async with asyncio.timeout(DEADLINE_S):
-            while not holds():  # what is waited for is behind a bus, or in another process
+            while not holds():  # noqa: ASYNC110 - what is waited for is behind a bus, or in another process
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"not within {DEADLINE_S} s: {what}") from None
