@@ -25,6 +25,7 @@ class BusDown(BusError):
 
     def __init__(self, what: str, *, waited_s: float) -> None:
         super().__init__(f"{what}; gave up after {waited_s:.1f} s")
+        self.what = what
         self.waited_s = waited_s
 
 

@@ -21,6 +21,7 @@ from nats.errors import MaxPayloadError
 from slt.bus import BusClosed, BusDown, Delivery, NoReply, TooLarge
 from slt.bus.answering import AnswersCursor
 from slt.bus.jsapi import ApiError, NoApi, declare_consumer, declare_stream
+from slt.bus.nkey import NKey, nkey_from_seed
 from slt.bus.pulling import PulledDelivery, PullReader
 from slt.bus.streams import TABLE, Table
 from slt.bus.window import WindowPublisher
@@ -47,10 +48,11 @@ async def connect(
 ) -> AsyncIterator["JetStreamBus"]:
     """A bus that connects in the background and reconnects for ever; `name` is what the broker's monitoring shows.
 
-    It may be away at first too: whatever needs it waits, or raises BusDown or NoReply.
+    It may be away at first too: whatever needs it waits, or raises BusDown or NoReply. Raises BadNKey for a seed file
+    that holds none.
     """
     bus = JetStreamBus(name=name, table=table, patience_s=patience_s)
-    connecting = asyncio.create_task(bus.open(url, nkey_seed_file=nkey_seed_file, tls=tls))
+    connecting = asyncio.create_task(bus.open(url, nkey=_nkey(nkey_seed_file), tls=tls))
     try:
         yield bus
     finally:
@@ -60,8 +62,22 @@ async def connect(
         await bus.close()
 
 
-def _seed(file: Path | None) -> str | None:
-    return file.read_text(encoding="ascii").strip() if file else None
+def _nkey(file: Path | None) -> NKey | None:
+    return nkey_from_seed(file.read_text(encoding="ascii")) if file else None
+
+
+class _Client(Client):
+    """nats-py's client, except that it says nothing to a broker without TLS when TLS was asked for.
+
+    By itself it takes the broker's word for whether TLS is needed, and so anybody's who stands between.
+    """
+
+    needs_tls = False
+
+    def _connect_command(self) -> bytes:
+        if self.needs_tls and not self._server_info.get("tls_required"):
+            raise NatsError("nats: the broker offers no TLS, and we need it")
+        return super()._connect_command()
 
 
 class JetStreamBus:
@@ -71,7 +87,7 @@ class JetStreamBus:
         self._name = name
         self.table = table
         self._patience_s = patience_s
-        self._client = Client()
+        self._client = _Client()
         self._up = asyncio.Event()
         self._publisher = WindowPublisher(self._client, self._up, self._stream_missing, patience_s=patience_s)
         self._readers: set[PullReader] = set()
@@ -81,12 +97,17 @@ class JetStreamBus:
         self.failed = asyncio.Event()  # closed for good, and not by us: the process cannot go on
         self.last_error = ""
         self.errors = 0  # what the broker refused or the client dropped, since start
+        self.forbidden = ""  # the last thing that our login may not do: somebody has to mend the permissions
 
     @property
     def connected(self) -> bool:
         return self._up.is_set()
 
-    async def open(self, url: str, *, nkey_seed_file: Path | None, tls: ssl.SSLContext | None) -> None:
+    async def open(self, url: str, *, nkey: NKey | None, tls: ssl.SSLContext | None) -> None:
+        """Return once connected; tries for ever."""
+        if nkey is not None:
+            self._client._public_nkey = nkey.public  # it has no argument for it, only for a seed and a library more
+        self._client.needs_tls = tls is not None or url.startswith("tls://")
         await self._client.connect(
             servers=[url],
             name=self._name,
@@ -98,7 +119,7 @@ class JetStreamBus:
             reconnect_time_wait=RECONNECT_PAUSE_S,  # type: ignore[arg-type]  # nats-py says int and sleeps any number
             connect_timeout=CONNECT_WITHIN_S,
             ping_interval=PING_INTERVAL_S,
-            nkeys_seed_str=_seed(nkey_seed_file),
+            signature_cb=nkey.signature if nkey else None,
             tls=tls,
         )
         await self._publisher.open()
@@ -131,7 +152,12 @@ class JetStreamBus:
                 headers["Nats-Msg-Id"] = id
             if traceparent:
                 headers["traceparent"] = traceparent
-        return await self._publisher.publish(subject, data, headers)
+        try:
+            return await self._publisher.publish(subject, data, headers)
+        except BusDown as error:
+            if self.forbidden:  # A forbidden publish is silent; without this nobody would know (bus.md section 14, 1).
+                raise BusDown(f"{error.what}; {self.forbidden}", waited_s=error.waited_s) from None
+            raise
 
     async def deliveries(self, consumer: str, *, in_flight: int) -> AsyncGenerator[Delivery, None]:
         entry = self.table.consumer(consumer)
@@ -327,5 +353,7 @@ class JetStreamBus:
         """Permission violations and drops arrive here and nowhere else (bus.md section 14, 1)."""
         self.errors += 1
         self.last_error = f"{type(error).__name__}: {error}"
+        if "permissions violation" in str(error).lower():
+            self.forbidden = str(error)
         if not isinstance(error, (NatsError, OSError, TimeoutError)):
             self.failed.set()  # A bug in one of our callbacks, which nats-py would swallow.

@@ -10,82 +10,24 @@ stands still until `advance`.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
-from slt.bus import BusClosed, BusDown, Delivery, NoReply, StreamFull, TooLarge
-from slt.bus.streams import ANSWERS, MAX_PAYLOAD_BYTES, TABLE, Consumer, Stream, Table, matches
+from slt.bus import BusClosed, BusDown, Delivery, NoReply, TooLarge
+from slt.bus.memory_store import Clock, ManualClock, RealClock, Stored, StreamStore
+from slt.bus.streams import MAX_PAYLOAD_BYTES, TABLE, Table, matches
+
+__all__ = ["ManualClock", "MemoryBroker", "MemoryBus", "MemoryDelivery", "Operation", "When"]
 
 Operation: TypeAlias = Literal["publish", "done", "again", "extend", "request", "notify"]
 When: TypeAlias = Literal["before", "after"]
 
 HEADER_ROOM_BYTES: Final = 256
-OVERHEAD_BYTES: Final = 22  # a record of the server's file store beside subject, headers and data
 REQUESTS_WAITING_MAX: Final = 64
 HINTS_MAX: Final = 64
-
-
-class Clock(Protocol):
-    def now(self) -> float:
-        """Seconds, never backwards."""
-
-
-class RealClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-
-class ManualClock:
-    """Time as a test tells it; see MemoryBroker.advance."""
-
-    def __init__(self) -> None:
-        self._now = 1_000_000.0
-
-    def now(self) -> float:
-        return self._now
-
-    def move(self, seconds: float) -> None:
-        self._now += seconds
-
-
-@dataclass(slots=True)
-class _Stored:
-    sequence: int
-    subject: str
-    data: bytes
-    traceparent: str
-    at: float
-
-    @property
-    def size(self) -> int:
-        return len(self.data) + len(self.subject) + OVERHEAD_BYTES
-
-
-@dataclass(slots=True)
-class _Pending:
-    due: float  # when it is delivered again
-    attempts: int
-
-
-@dataclass(slots=True)
-class _Consumer:
-    entry: Consumer
-    next_sequence: int = 1
-    pending: dict[int, _Pending] = field(default_factory=dict)
-    attempts: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Stream:
-    entry: Stream
-    last: int = 0
-    stored: dict[int, _Stored] = field(default_factory=dict)
-    size: int = 0
-    ids: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,19 +38,16 @@ class _Fault:
     times: int
 
 
-class MemoryBroker:
-    """Streams, consumers and who listens. One loop, no threads."""
+class MemoryBroker(StreamStore):
+    """A store of streams, and who is connected to it. One loop, no threads."""
 
     def __init__(
         self, *, table: Table = TABLE, clock: Clock | None = None, max_payload: int = MAX_PAYLOAD_BYTES
     ) -> None:
-        self.table = table
-        self.clock: Clock = clock or RealClock()
+        super().__init__(table, clock or RealClock())
         self.max_payload = max_payload
         self.up = asyncio.Event()
         self.up.set()
-        self._streams = {entry.name: _Stream(entry) for entry in table.streams}
-        self._consumers = {entry.name: _Consumer(entry) for entry in table.consumers}
         self._faults: list[_Fault] = []
         self.servers: dict[str, deque[_Server]] = {}
         self.listeners: list[tuple[str, asyncio.Queue[bytes]]] = []
@@ -146,10 +85,6 @@ class MemoryBroker:
         self.clock.move(seconds)
         self.wake()
 
-    def messages(self, stream: str) -> list[tuple[int, str, bytes]]:
-        """What a stream holds: sequence, subject, data."""
-        return [(m.sequence, m.subject, m.data) for m in self._streams[stream].stored.values()]
-
     # What buses do.
 
     def faulty(self, operation: Operation, when: When, subject: str) -> bool:
@@ -172,97 +107,6 @@ class MemoryBroker:
             async with asyncio.timeout(within_s if isinstance(self.clock, RealClock) else None):
                 await event.wait()
 
-    def store(self, subject: str, data: bytes, message_id: str | None, traceparent: str) -> int | None:
-        """The sequence; None when no stream takes it. Raises StreamFull."""
-        entry = self.table.stream_of(subject)
-        if entry is None:
-            return None
-        stream, now = self._streams[entry.name], self.clock.now()
-        stream.ids = {i: known for i, known in stream.ids.items() if now - known[1] < entry.duplicate_window_s}
-        if message_id is not None and message_id in stream.ids:
-            return stream.ids[message_id][0]
-        message = _Stored(stream.last + 1, subject, data, traceparent, now)
-        self._make_room(stream, message, now)
-        stream.last = message.sequence
-        stream.stored[message.sequence] = message
-        stream.size += message.size
-        if message_id is not None:
-            stream.ids[message_id] = (message.sequence, now)
-        self.wake()
-        return message.sequence
-
-    def _make_room(self, stream: _Stream, message: _Stored, now: float) -> None:
-        entry = stream.entry
-        if entry.age_max_s:
-            for old in [m for m in stream.stored.values() if now - m.at >= entry.age_max_s]:
-                self._remove(stream, old.sequence)
-        while stream.stored and self._full(stream, message):
-            if entry.discard == "new":
-                raise StreamFull(message.subject, f"stream {entry.name} is full")
-            self._remove(stream, next(iter(stream.stored)))
-        if self._full(stream, message) and entry.discard == "new":
-            raise StreamFull(message.subject, f"stream {entry.name} is full")
-
-    @staticmethod
-    def _full(stream: _Stream, message: _Stored) -> bool:
-        entry = stream.entry
-        return stream.size + message.size > entry.bytes_max or 0 <= entry.messages_max <= len(stream.stored)
-
-    def _remove(self, stream: _Stream, sequence: int) -> None:
-        if (message := stream.stored.pop(sequence, None)) is not None:
-            stream.size -= message.size
-
-    def take(self, name: str) -> tuple[_Stored, int] | None:
-        """The next message of a consumer and its attempts: what is due again first, then what is new."""
-        consumer = self._consumers[name]
-        stream, now = self._streams[consumer.entry.stream], self.clock.now()
-        for sequence, pending in sorted(consumer.pending.items()):
-            if sequence not in stream.stored:
-                del consumer.pending[sequence]
-            elif pending.due <= now:
-                pending.due, pending.attempts = now + consumer.entry.ack_wait_s, pending.attempts + 1
-                return stream.stored[sequence], pending.attempts
-        if len(consumer.pending) >= consumer.entry.ack_pending_max:
-            return None
-        while consumer.next_sequence <= stream.last:
-            message = stream.stored.get(consumer.next_sequence)
-            consumer.next_sequence += 1
-            if message is not None and matches(consumer.entry.filter, message.subject):
-                consumer.pending[message.sequence] = _Pending(now + consumer.entry.ack_wait_s, 1)
-                return message, 1
-        return None
-
-    def next_due_s(self, name: str) -> float | None:
-        """Seconds until something that is pending is delivered again."""
-        pending = self._consumers[name].pending
-        return max(0.0, min(p.due for p in pending.values()) - self.clock.now()) if pending else None
-
-    def settle(self, name: str, sequence: int) -> None:
-        """Done: a work queue removes the message."""
-        consumer = self._consumers[name]
-        if consumer.pending.pop(sequence, None) is not None:
-            stream = self._streams[consumer.entry.stream]
-            if stream.entry.retention == "workqueue":
-                self._remove(stream, sequence)
-            self.wake()
-
-    def postpone(self, name: str, sequence: int, delay_s: float) -> None:
-        """Deliver it again in `delay_s`."""
-        if (pending := self._consumers[name].pending.get(sequence)) is not None:
-            pending.due = self.clock.now() + delay_s
-            self.wake()
-
-    def ack_wait_s(self, name: str) -> float:
-        return self._consumers[name].entry.ack_wait_s
-
-    def answers_after(self, subjects: Sequence[str], after: int) -> list[_Stored]:
-        stream = self._streams[ANSWERS]
-        return [m for s, m in stream.stored.items() if s > after and any(matches(p, m.subject) for p in subjects)]
-
-    @property
-    def last_answer(self) -> int:
-        return self._streams[ANSWERS].last
-
 
 @dataclass(slots=True)
 class _Server:
@@ -277,7 +121,7 @@ class MemoryDelivery:
 
     __slots__ = ("_bus", "_consumer", "_message", "attempts", "due", "settled")
 
-    def __init__(self, bus: "MemoryBus", consumer: str | None, message: _Stored, attempts: int) -> None:
+    def __init__(self, bus: "MemoryBus", consumer: str | None, message: Stored, attempts: int) -> None:
         self._bus, self._consumer, self._message, self.attempts = bus, consumer, message, attempts
         self.settled = False
         self.due = 0.0 if consumer is None else bus.broker.clock.now() + bus.broker.ack_wait_s(consumer)
@@ -332,6 +176,7 @@ class MemoryBus:
         self.failed = asyncio.Event()  # as JetStreamBus has it; in memory nothing fails for good
         self.last_error = ""
         self.errors = 0
+        self.forbidden = ""
         self.table = broker.table
         self._patience_s = patience_s
 

@@ -38,6 +38,14 @@ class _PubAck(msgspec.Struct):
     error: _ApiError | None = None
 
 
+class _Refused(Exception):
+    """The broker answered, and stored nothing."""
+
+    def __init__(self, error: _ApiError) -> None:
+        super().__init__(error.description)
+        self.error = error
+
+
 class _TryAgain(Exception):
     """This try failed and the next may not: the broker is away, or JetStream is not there yet."""
 
@@ -95,6 +103,13 @@ class WindowPublisher:
                 self._waiting[token] = waiter
                 await self._client.publish(subject, data, reply=f"{self._inbox}.{token}", headers=headers)
                 return await waiter
+        except _Refused as refused:
+            error = refused.error
+            if error.err_code in FULL:
+                raise StreamFull(subject, error.description) from None
+            if error.err_code == TOO_LARGE:
+                raise TooLarge(len(data), self._client.max_payload) from None
+            raise _TryAgain(f"{error.description} ({error.err_code})") from None
         except TimeoutError:
             raise _TryAgain("the broker did not acknowledge" if self._connected.is_set() else "no broker") from None
         except OutboundBufferLimitError:
@@ -122,9 +137,5 @@ class WindowPublisher:
             return
         if ack.error is None:
             waiter.set_result(ack.seq)
-        elif ack.error.err_code in FULL:
-            waiter.set_exception(StreamFull(ack.stream or "stream", ack.error.description))
-        elif ack.error.err_code == TOO_LARGE:
-            waiter.set_exception(TooLarge(0, 0))
         else:
-            waiter.set_exception(_TryAgain(f"{ack.error.description} ({ack.error.err_code})"))
+            waiter.set_exception(_Refused(ack.error))

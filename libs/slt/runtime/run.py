@@ -49,6 +49,7 @@ class ServiceBus(Bus, Protocol):
     failed: asyncio.Event
     last_error: str
     errors: int
+    forbidden: str
 
 
 class DrainOverrun(Exception):
@@ -302,6 +303,7 @@ class _Supervision:
 def _add_checks(runtime: Runtime, bus: ServiceBus) -> None:
     runtime.health.live_while("bus", lambda: f"closed: {bus.last_error}" if bus.failed.is_set() else None)
     runtime.health.ready_while("bus", lambda: None if bus.connected else "no connection to the broker")
+    runtime.health.ready_while("bus permissions", lambda: bus.forbidden or None)
     runtime.telemetry.metrics.bus_errors.set_function(lambda: float(bus.errors))
 
 
