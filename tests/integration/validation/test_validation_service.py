@@ -197,7 +197,7 @@ async def test_what_became_of_a_report_can_be_asked(home: Member) -> None:
 
 
 async def test_a_large_report_does_not_stop_the_loop(tmp_path: Path) -> None:
-    data = listing(10_000)
+    data = listing(20_000)
     async with world_of("memory", tmp_path, small_table(bytes_max=1 << 26)) as broker, member(broker, tmp_path) as home:
         await home.uniqueness_answers()
         async with home.service() as service, httpx.AsyncClient(base_url=service.url) as client:
@@ -215,8 +215,9 @@ async def test_a_large_report_does_not_stop_the_loop(tmp_path: Path) -> None:
             [passed] = await home.validated(1)
             asking.cancel()
     assert passed.no_facts == Code.ACCEPTED
-    assert len(parse_facts(inflate(passed.facts_z, bytes_max=1 << 26)).entries) == 10_000
-    assert slowest_s < 2.0
+    assert len(parse_facts(inflate(passed.facts_z, bytes_max=1 << 26)).entries) == 20_000
+    judged_s = (passed.timings[-1].done_ms - passed.timings[-1].received_ms) / 1000
+    assert slowest_s < judged_s, "no answer came while the report was judged"
 
 
 def test_the_stand_in_ledger_is_the_one_of_the_items() -> None:

@@ -95,9 +95,9 @@ def test_notes_may_stand_before_the_entries() -> None:
     "data", [b"#" * 2_000_000, b"001:" * 500_000, b"123:" + b" " * 2_000_000, b"370:" + b"/" * 2_000_000]
 )
 def test_two_megabytes_of_junk_are_judged_at_once(data: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert judge(data, REFERENCE).verdict == "reject"
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_large_listing_is_judged_in_linear_time() -> None:
