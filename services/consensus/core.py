@@ -2,6 +2,7 @@
 to the uniqueness service, a block. The order of blocks is decided in slt.consensus.authority.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -47,10 +48,11 @@ class Undecided:
     """The copies that are on their way here: a further one is answered by theirs and goes no further.
 
     A copy counts until a block gives it a void verdict, which leaves a later copy free, or until the ledger has stored
-    its final verdict: from then on the uniqueness service answers retries.
+    its final verdict: from then on the uniqueness service answers retries. Copies are counted, because a start may find
+    two: one in a block of which it has forgotten that it is stored, and a later one that waits.
     """
 
-    _keys: set[bytes] = field(default_factory=set)
+    _keys: Counter[bytes] = field(default_factory=Counter)
     _final: dict[int, list[bytes]] = field(default_factory=dict)  # by height, of blocks that are not stored
 
     def fresh(self, items: Iterable[Item]) -> list[Item]:
@@ -59,7 +61,7 @@ class Undecided:
         for item in items:
             key = copy_key(item)
             if key not in self._keys:
-                self._keys.add(key)
+                self._keys[key] = 1
                 found.append(item)
         return found
 
@@ -75,12 +77,18 @@ class Undecided:
             if keeps:
                 kept.append(key)
             else:
-                self._keys.discard(key)
+                self._leave(key)
 
     def stored(self, height: int) -> None:
         """The ledger has every block up to `height`."""
         for known in [known for known in self._final if known <= height]:
-            self._keys.difference_update(self._final.pop(known))
+            for key in self._final.pop(known):
+                self._leave(key)
+
+    def _leave(self, key: bytes) -> None:
+        self._keys[key] -= 1
+        if self._keys[key] <= 0:
+            del self._keys[key]
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -69,6 +69,16 @@ def test_what_a_start_finds_counts_as_undecided() -> None:
     assert undecided.fresh([make_item("a")]) == [] and len(undecided) == 1
 
 
+def test_a_copy_that_waits_counts_on_when_an_older_one_turns_out_to_be_stored() -> None:
+    undecided = core.Undecided()  # as after a start whose log has both
+    a = make_item("a")
+    undecided.restore([a])
+    undecided.restore([a])
+    undecided.decided(3, [a], [True])
+    undecided.stored(3)
+    assert undecided.fresh([a]) == []
+
+
 # What is let in
 
 
