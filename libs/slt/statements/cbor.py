@@ -67,14 +67,14 @@ def decode(data: bytes, *, items_max: int = ITEMS_MAX, depth_max: int = DEPTH_MA
     twice, text that is not UTF-8, other tags and simple values, lengths past the input, trailing bytes, more than
     `items_max` items, and more than `depth_max` levels. Nothing is allocated for a length before it is checked.
     """
-    reader = _Reader(bytes(data), items_max)
+    reader = _Reader(bytes(data), items_max - 1)  # The outermost item is one of them.
     try:
-        values, end = reader.array(0, 1, depth_max)
+        value, end = reader.one(0, depth_max)
     except IndexError:
         raise DecodeError("the input ends inside an item") from None
     if end != len(data):
         raise DecodeError(f"{len(data) - end} bytes follow the value")
-    return values[0]
+    return value
 
 
 class _Reader:
@@ -85,47 +85,79 @@ class _Reader:
         self.size = len(data)
         self.items_left = items_max
 
-    def array(self, at: int, count: int, depth_left: int) -> tuple[list[Value], int]:
-        """`count` items from `at`, and where they end. The common items are read here, in one loop."""
-        if count > self.size - at:
-            raise DecodeError(f"an array of {count} items at byte {at} is longer than the input")
-        self.items_left -= count
+    def one(self, at: int, depth_left: int) -> tuple[Value, int]:
+        """The item at `at`, and where it ends."""
+        first = self.data[at]
+        at += 1
+        if first < 0x18:
+            return first, at
+        number = first & 0x1F
+        if number >= 24:
+            if first >= 0xE0:
+                raise DecodeError(f"a float, an indefinite length or simple value at byte {at - 1}")
+            number, at = self.argument(number, at)
+        major = first >> 5
+        if 2 <= major <= 3:
+            end = at + number
+            if end > self.size:
+                raise DecodeError(f"a string of {number} bytes at byte {at} is longer than the input")
+            return self.data[at:end] if major == 2 else _text(self.data, at, end), end
+        if major == 4:
+            return self.array(at, number, depth_left)
+        if major <= 1:
+            return (number if major == 0 else -1 - number), at
+        return self.rare(major, number, at, depth_left)
+
+    def array(self, at: int, count: int, depth_left: int) -> tuple[Value, int]:
+        """`count` items from `at`, and where they end."""
+        self.enter(at, count, depth_left)
+        one = self.one
+        values: list[Value] = []
+        for _ in range(count):
+            value, at = one(at, depth_left - 1)
+            values.append(value)
+        return values, at
+
+    def map(self, at: int, count: int, depth_left: int) -> tuple[Value, int]:
+        """`count` pairs from `at`, and where they end."""
+        self.enter(at, 2 * count, depth_left)
+        pairs: dict[Value, Value] = {}
+        last = b""
+        for _ in range(count):
+            begin = at
+            key, at = self.one(at, depth_left - 1)
+            if type(key) not in _KEYS:
+                raise DecodeError(f"a map key at byte {begin} is neither an integer nor text")
+            encoded = self.data[begin:at]
+            if encoded <= last:
+                raise DecodeError(f"a map key at byte {begin} is out of order or comes twice")
+            last = encoded
+            pairs[key], at = self.one(at, depth_left - 1)
+        return pairs, at
+
+    def rare(self, major: int, number: int, at: int, depth_left: int) -> tuple[Value, int]:
+        """Maps, tag 18, booleans and null."""
+        if major == 5:
+            return self.map(at, number, depth_left)
+        if major == 6:
+            if number != 18:
+                raise DecodeError(f"tag {number} at byte {at}; only 18 is known")
+            self.enter(at, 1, depth_left)
+            value, at = self.one(at, depth_left - 1)
+            return Tagged(value), at
+        if number in _SIMPLE:
+            return _SIMPLE[number], at
+        raise DecodeError(f"simple value {number} at byte {at - 1}")
+
+    def enter(self, at: int, items: int, depth_left: int) -> None:
+        """Before what holds `items` items from `at`: there is room for them, in the input and in the limits."""
+        if items > self.size - at:
+            raise DecodeError(f"{items} items at byte {at} are more than the input has")
+        self.items_left -= items
         if self.items_left < 0:
             raise DecodeError("the value has too many items")
-        if depth_left < 0:
+        if depth_left == 0:
             raise DecodeError("the value is nested too deeply")
-        data, size = self.data, self.size
-        values: list[Value] = []
-        append = values.append
-        for _ in range(count):
-            first = data[at]
-            at += 1
-            if first < 0x18:
-                append(first)
-                continue
-            number = first & 0x1F
-            if number >= 24:
-                if first >= 0xE0:
-                    raise DecodeError(f"a float, an indefinite length or simple value at byte {at - 1}")
-                number, at = self.argument(number, at)
-            major = first >> 5
-            if 2 <= major <= 3:
-                end = at + number
-                if end > size:
-                    raise DecodeError(f"a string of {number} bytes at byte {at} is longer than the input")
-                append(data[at:end] if major == 2 else _text(data, at, end))
-                at = end
-            elif major == 4:
-                nested, at = self.array(at, number, depth_left - 1)
-                append(nested)
-            elif major == 0:
-                append(number)
-            elif major == 1:
-                append(-1 - number)
-            else:
-                value, at = self.rare(major, number, at, depth_left)
-                append(value)
-        return values, at
 
     def argument(self, info: int, at: int) -> tuple[int, int]:
         """The number that follows the initial byte, in its shortest form only."""
@@ -143,38 +175,6 @@ class _Reader:
         if number >> (width * 4) == 0:
             raise DecodeError(f"a number at byte {at} is not in its shortest form")
         return number, at + width
-
-    def rare(self, major: int, number: int, at: int, depth_left: int) -> tuple[Value, int]:
-        """Maps, tag 18, booleans and null."""
-        if major == 5:
-            return self.map(at, number, depth_left)
-        if major == 6:
-            if number != 18:
-                raise DecodeError(f"tag {number} at byte {at}; only 18 is known")
-            values, at = self.array(at, 1, depth_left - 1)
-            return Tagged(values[0]), at
-        if number in _SIMPLE:
-            return _SIMPLE[number], at
-        raise DecodeError(f"simple value {number} at byte {at - 1}")
-
-    def map(self, at: int, count: int, depth_left: int) -> tuple[Value, int]:
-        if 2 * count > self.size - at:
-            raise DecodeError(f"a map of {count} pairs at byte {at} is longer than the input")
-        pairs: dict[Value, Value] = {}
-        last = b""
-        for _ in range(count):
-            begin = at
-            key_and_value, at = self.array(at, 1, depth_left - 1)
-            key = key_and_value[0]
-            if type(key) not in _KEYS:
-                raise DecodeError(f"a map key at byte {begin} is neither an integer nor text")
-            encoded = self.data[begin:at]
-            if encoded <= last:
-                raise DecodeError(f"a map key at byte {begin} is out of order or comes twice")
-            last = encoded
-            value, at = self.array(at, 1, depth_left - 1)
-            pairs[key] = value[0]
-        return pairs, at
 
 
 _KEYS: Final = frozenset({int, str})
