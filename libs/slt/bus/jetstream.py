@@ -268,6 +268,7 @@ class JetStreamBus:
         try:
             if self._up.is_set():
                 await asyncio.shield(subscribing)
+                await self.flush()  # Who is told that we serve may ask at once: the broker must know of it by then.
             yield
         finally:
             subscribing.cancel()
