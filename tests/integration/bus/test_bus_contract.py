@@ -269,6 +269,7 @@ async def test_an_error_of_the_body_leaves_the_serving_context_as_it_is(world: W
 async def test_notifications_reach_who_listens(world: World) -> None:
     speaker, listener = await world.bus("speaker"), await world.bus("listener")
     await speaker.notify("slt.state.changed", b"nobody listens yet")
+    await speaker.flush()
     async with listener.hints("slt.state.changed") as hints:
         await listener.flush()
         await speaker.notify("slt.state.changed", b"7")
