@@ -81,11 +81,17 @@ def blocked_by(row: Entry | None, said: dict[str, dict[str, Any]], stages: list[
     if row is not None and row.standing != WAITING:
         return f"It was {row.standing}: nothing more will happen until it is sent again."
     away = [service for service in SERVICES if "problem" in said[service] and not said[service].get("unknown")]
-    knows = [service for service in SERVICES if "problem" not in said[service]]
     if away:
         return f"{away[0]} cannot be asked ({said[away[0]]['problem']}): a report waits for it to come back."
+    for held in said["uniqueness"].get("held", []):
+        until = datetime.fromtimestamp(held["until_ms"] / 1000, UTC)
+        return (
+            f"Uniqueness holds it until {until:%H:%M:%S} UTC: report {held['waits_for']} of the same area is not there "
+            "yet. Submit that one; without it this one is then refused, and its number stays free."
+        )
+    knows = [service for service in SERVICES if "problem" not in said[service]]
     if knows:
-        return f"{knows[-1]} knows of it and has not passed it on: {said[knows[-1]]}"
+        return f"{knows[-1]} was the last to see it; it is on its way to the next service."
     if row is not None and row.attempts == 0:
         return "The broker has not taken it yet: it waits in the outbox here (slt submit sends it)."
     return "No service knows of it: it is on its way to the first, or waits in the broker."

@@ -144,16 +144,19 @@ def show_stages(stages: Sequence[Stage], said: dict[str, dict[str, Any]], out: O
                 "" if stage is None else stage.received,
                 "" if stage is None else f"{stage.took_ms} ms",
                 "" if stage is None or stage.waited_ms is None else f"{stage.waited_ms} ms",
-                _sentence(said.get(service, {})),
+                _sentence(said.get(service, {}), passed=stage is not None),
             )
         )
     out.table("", ("stage", "received (UTC)", "worked#", "on the way before#", "what it knows"), rows)
 
 
-def _sentence(said: dict[str, Any]) -> str:
-    """What a service says of a report, in a few words: ids and lists are for --json."""
+def _sentence(said: dict[str, Any], *, passed: bool) -> str:
+    """What a service says of a report, in a few words: ids and lists are for --json.
+
+    Some services remember a report only while they have it, or until they are restarted.
+    """
     if "problem" in said:
-        return str(said["problem"])
+        return "passed on" if passed and said.get("unknown") else str(said["problem"])
     verdict = said.get("verdict")
     words = [str(verdict.get("verdict", ""))] if isinstance(verdict, dict) else []
     words += [

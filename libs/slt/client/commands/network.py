@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -120,7 +120,7 @@ def status(directory: Path, *, as_json: bool) -> None:
     waiting = _waiting(folder)
     rows = [_status_row(service, addresses.http.get(service, ""), said[service]) for service in SERVICES]
     out.objects(
-        [{"service": name, "url": url, "ready": ready == "yes", "says": said[name]} for name, url, ready, _ in rows]
+        {"service": name, "url": url, "ready": ready == "yes", "says": said[name]} for name, url, ready, _ in rows
     )
     out.objects([{"waiting": waiting}])
     out.table("", ["service", "address", "ready", "says"], rows)
@@ -130,16 +130,27 @@ def status(directory: Path, *, as_json: bool) -> None:
 
 
 async def _status(addresses: Addresses) -> dict[str, dict[str, Any]]:
+    """By service: what it says of its readiness, and of how far it is where it has a word for that."""
     async with asyncio.TaskGroup() as group:
-        tasks = {
-            service: group.create_task(ask(addresses, service, "/readyz", any_status=True)) for service in SERVICES
-        }
-    return {service: task.result() for service, task in tasks.items()}
+        ready = {one: group.create_task(ask(addresses, one, "/readyz", any_status=True)) for one in SERVICES}
+        status = {one: group.create_task(ask(addresses, one, "/v1/status")) for one in _WITH_STATUS}
+    said = {service: task.result() for service, task in ready.items()}
+    for service, task in status.items():
+        told = task.result()
+        said[service] |= {name: told[name] for name in _WITH_STATUS[service] if told.get(name)}
+    return said
+
+
+_WITH_STATUS: Final = {
+    "consensus": ("height", "step", "halted", "unstored"),
+    "ledger": ("height", "statements", "log_size"),
+}
 
 
 def _status_row(service: str, url: str, said: Mapping[str, Any]) -> tuple[str, str, str, str]:
     ready = "yes" if said.get("status_code") == httpx.codes.OK else "no"
-    return service, url, ready, "; ".join(f"{key} {value}" for key, value in said.items() if key != "status_code")
+    words = [f"{name} {value}" for name, value in said.items() if value and name not in ("status_code", "ok")]
+    return service, url, ready, ", ".join(words)
 
 
 def _waiting(folder: Folder) -> int:
