@@ -277,24 +277,27 @@ class Admissions(Listener):
                 self.pending.add(item.statement_id, numbers[item.statement_id], now_ms)
 
     async def _hold(self, held: Sequence[tuple[Held, Item]]) -> None:
-        await self._store.hold(held)
-        for one, item in held:
-            if self.holding.get(one.submission_id) is None:
-                self._runtime.telemetry.metrics.reports.add(stage=STAGE, outcome="held")
-                self._runtime.log.decision(
-                    "held",
-                    stage=STAGE,
-                    submission=item.submission_id,
-                    statement=item.statement_id,
-                    traceparent=item.traceparent,
-                    mba=f"{item.state}/{item.mba}",
-                    waits_for=one.number[2] - 1,
-                    until_ms=one.until_ms,
-                )
+        """Keep what is not held yet. A retry of the same submission is held already, and its time runs on."""
+        new = [(one, item) for one, item in held if self.holding.get(one.submission_id) is None]
+        if not new:
+            return
+        await self._store.hold(new)
+        # A crash before the deliveries are acknowledged brings them again, and finds them held.
+        for one, item in new:
             self.holding.add(one)
-        if held:
-            self._held.set(len(self.holding))
-            self._wake.set()
+            self._runtime.telemetry.metrics.reports.add(stage=STAGE, outcome="held")
+            self._runtime.log.decision(
+                "held",
+                stage=STAGE,
+                submission=item.submission_id,
+                statement=item.statement_id,
+                traceparent=item.traceparent,
+                mba=f"{item.state}/{item.mba}",
+                waits_for=one.number[2] - 1,
+                until_ms=one.until_ms,
+            )
+        self._held.set(len(self.holding))
+        self._wake.set()
 
     async def _let_go(self, submission_ids: Sequence[bytes]) -> None:
         await self._store.let_go(submission_ids)

@@ -6,6 +6,7 @@ database, the same code reads the whole chain from height 1 on.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from services.uniqueness.blocks import BadBlock, check_facts, compare, read_block
@@ -91,14 +92,14 @@ class Follower:
 
     async def poll(self) -> None:
         """Ask for the next height at start, when told to look, and every block_poll_s, until the service stops."""
-        stopping = asyncio.create_task(self._runtime.stopping.wait())
-        while not stopping.done():
+        stopping = self._runtime.stopping
+        while not stopping.is_set():
             self._look.clear()
-            while not stopping.done() and await self._ask():
+            while not stopping.is_set() and await self._ask():
                 pass
-            look = asyncio.create_task(self._look.wait())
-            await asyncio.wait({stopping, look}, timeout=self._poll_s, return_when=asyncio.FIRST_COMPLETED)
-            look.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s):
+                    await self._look.wait()
 
     async def _ask(self) -> bool:
         """Ask consensus, then the ledger, for the next height. Whether it was taken."""

@@ -153,8 +153,9 @@ class Sequencer:
     async def answer_young(self, data: bytes) -> bytes:
         return encode(_reply(self.young, decode(BlockGet, data)))
 
-    async def evaluate(self, request: EvaluateRequest) -> EvaluateReply:
-        reply = await soon(self.bus.request(EVALUATE, encode(request), timeout_s=DEADLINE_S))
+    async def evaluate(self, request: EvaluateRequest, *, timeout_s: float = DEADLINE_S) -> EvaluateReply:
+        """Raises NoReply, as when the service dies while it evaluates."""
+        reply = await self.bus.request(EVALUATE, encode(request), timeout_s=timeout_s)
         return decode(EvaluateReply, reply)
 
     def propose(self, items: Sequence[Item], *, batch_reports: int = 64) -> tuple[EvaluateRequest, list[BlockBatch]]:
