@@ -1,4 +1,4 @@
-"""The ledger's blocks are enough: the uniqueness service finds its state again from them alone, void verdicts included."""
+"""The ledger's blocks are enough: uniqueness finds its state again from them alone, void verdicts included."""
 
 import asyncio
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from slt.bus import Bus
 from slt.bus.jetstream import connect
 from slt.bus.messages import Block
 from slt.bus.subjects import submit
@@ -42,9 +43,8 @@ async def test_uniqueness_is_rebuilt_from_blocks_with_a_void_verdict_among_them(
             await client.submit([first])
             (row,) = await client.answers([first.entry.statement_id], within_s=ANSWER_WITHIN_S)
         assert row.standing == "accepted"
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            while Code.DUPLICATE not in (codes := _codes(blocks := await fetch_blocks(bus))):
-                await asyncio.sleep(0.1)
+        blocks = await _blocks_with(bus, Code.DUPLICATE)
+        codes = _codes(blocks)
         assert codes.count(Code.ACCEPTED) == 1
         assert audit_folder(folder, blocks).log_size == 2
 
@@ -58,6 +58,16 @@ async def test_uniqueness_is_rebuilt_from_blocks_with_a_void_verdict_among_them(
         await client.submit([second])
         (row,) = await client.answers([second.entry.statement_id], within_s=ANSWER_WITHIN_S)
     assert (row.standing, row.log_index) == ("accepted", 2)
+
+
+async def _blocks_with(bus: Bus, code: Code) -> list[Block]:
+    """The ledger's blocks, once one of them has a verdict with `code`."""
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        while True:
+            blocks = await fetch_blocks(bus)
+            if code in _codes(blocks):
+                return blocks
+            await asyncio.sleep(0.1)
 
 
 def _codes(blocks: list[Block]) -> list[int]:
