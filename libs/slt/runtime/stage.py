@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slt.bus import BusClosed, BusDown, Delivery, NoReply, StreamFull
 from slt.bus.messages import Item, Malformed
@@ -138,7 +138,10 @@ class _StageLoop:
         self._on_parked = on_parked
         self._suspects = Suspects(runtime.config.data_dir / f"suspect.{consumer}", runtime.config.deliveries_max)
         self._queue: deque[Delivery] = deque()  # fetched, and not in the batch in hand
-        self._held: dict[int, Delivery] = {}  # by sequence: what is queued or in hand
+        self._kept: deque[Delivery] = deque()  # offered, and kept back by `handle`; offered again at `_kept_due`
+        self._kept_due = 0.0  # by the clock of the event loop
+        self._kept_pause_s = RETRY_FIRST_S
+        self._held: dict[int, Delivery] = {}  # by sequence: what is queued, kept or in hand
         self._arrived = asyncio.Event()
         self._fetching: asyncio.Task[None] | None = None
         self._retry_s = RETRY_FIRST_S
@@ -151,6 +154,7 @@ class _StageLoop:
                 if (reason := self._ready()) is not None:
                     await self._wait(reason)
                     continue
+                self._getting_on()
                 self._fetch()
                 batch = await self._next_batch(stopping)
                 if batch:
@@ -159,32 +163,43 @@ class _StageLoop:
             stopping.cancel()
             await self._stop_fetching()
             extending.cancel()
-            for delivery in self._queue:
+            for delivery in (*self._queue, *self._kept):
                 await delivery.again(0.0)
             await self._runtime.bus.flush()
 
     async def _next_batch(self, stopping: "asyncio.Task[bool]") -> list[Delivery]:
         """The next deliveries to handle: several innocent ones, or one suspect alone. Empty: look around again."""
+        if self._kept and asyncio.get_running_loop().time() >= self._kept_due:
+            return self._some(self._kept)
         if not self._queue:
-            fetching = self._fetching
-            assert fetching is not None, "nothing is held, so we fetch"
-            self._arrived.clear()
-            arrived = asyncio.create_task(self._arrived.wait())
-            await asyncio.wait({arrived, stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
-            arrived.cancel()
-            if fetching.done() and not self._runtime.stopping.is_set():
-                fetching.result()  # It never ends by itself: this raises what ended it.
+            await self._arrival(stopping)
             return []
         if self._linger_s and len(self._queue) < self._gather:
             await self._linger()
+        return self._some(self._queue)
+
+    def _some(self, queue: deque[Delivery]) -> list[Delivery]:
         batch: list[Delivery] = []
-        while self._queue and len(batch) < self._gather:
-            if self._suspects.suspicious(self._queue[0]):
+        while queue and len(batch) < self._gather:
+            if self._suspects.suspicious(queue[0]):
                 if not batch:
-                    batch.append(self._queue.popleft())
+                    batch.append(queue.popleft())
                 break
-            batch.append(self._queue.popleft())
+            batch.append(queue.popleft())
         return batch
+
+    async def _arrival(self, stopping: "asyncio.Task[bool]") -> None:
+        """Return when something has arrived, something kept is due, or we are asked to stop."""
+        self._arrived.clear()
+        arrived = asyncio.create_task(self._arrived.wait())
+        waits: set[asyncio.Task[Any]] = {arrived, stopping}
+        if self._fetching is not None:
+            waits.add(self._fetching)
+        due_s = max(0.0, self._kept_due - asyncio.get_running_loop().time()) if self._kept else None
+        await asyncio.wait(waits, timeout=due_s, return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+        if self._fetching is not None and self._fetching.done() and not self._runtime.stopping.is_set():
+            self._fetching.result()  # It never ends by itself: this raises what ended it.
 
     async def _linger(self) -> None:
         with suppress(TimeoutError):
@@ -199,6 +214,7 @@ class _StageLoop:
         while True:
             try:
                 await self._attempt(deliveries, received_ms)
+                self._retry_s = RETRY_FIRST_S
                 self._getting_on()
                 return
             except Waiting as waiting:
@@ -238,10 +254,17 @@ class _StageLoop:
                 await self._park(delivery, reason, "unreadable")
             if position not in batch.kept:
                 await self._settle(delivery)
+        self._keep(batch)
+
+    def _keep(self, batch: Batch) -> None:
+        """Offer what was kept again after a pause, which grows as long as it is kept again; others go on meanwhile."""
         if batch.kept:
-            self._queue.extend(batch.deliveries[position] for position in batch.kept)
-            raise_kept = next(iter(batch.kept.values()))
-            await self._wait(raise_kept)
+            self._kept.extend(batch.deliveries[position] for position in batch.kept)
+            self._kept_due = asyncio.get_running_loop().time() + self._kept_pause_s
+            self._kept_pause_s = min(RETRY_LAST_S, self._kept_pause_s * 2)
+            self._say_waiting(next(iter(batch.kept.values())))
+        elif not self._kept:
+            self._kept_pause_s = RETRY_FIRST_S
 
     async def _open(self, deliveries: Sequence[Delivery], received_ms: int) -> Batch:
         """Open the envelopes. What cannot be opened is parked and done here."""
@@ -295,20 +318,23 @@ class _StageLoop:
 
     async def _wait(self, reason: str) -> None:
         """A dependency is missing: stop fetching, say so once, pause."""
-        health = self._runtime.health
-        if health.waiting.get(self._stage) != reason:
-            self._runtime.log.warning("waiting", stage=self._stage, reason=reason, held=len(self._held))
-        health.waiting[self._stage] = reason
-        self._runtime.telemetry.metrics.waiting.labels(stage=self._stage).set(1)
+        self._say_waiting(reason)
         await self._stop_fetching()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._retry_s):
                 await self._runtime.stopping.wait()
         self._retry_s = min(RETRY_LAST_S, self._retry_s * 2)
 
+    def _say_waiting(self, reason: str) -> None:
+        health = self._runtime.health
+        if health.waiting.get(self._stage) != reason:
+            self._runtime.log.warning("waiting", stage=self._stage, reason=reason, held=len(self._held))
+        health.waiting[self._stage] = reason
+        self._runtime.telemetry.metrics.waiting.labels(stage=self._stage).set(1)
+
     def _getting_on(self) -> None:
-        self._retry_s = RETRY_FIRST_S
-        if self._runtime.health.waiting.pop(self._stage, None) is not None:
+        """The stage is ready, or a batch has gone through: nothing is waited for, unless something is kept."""
+        if not self._kept and self._runtime.health.waiting.pop(self._stage, None) is not None:
             self._runtime.log.info("goes on", stage=self._stage)
             self._runtime.telemetry.metrics.waiting.labels(stage=self._stage).set(0)
 

@@ -232,6 +232,40 @@ async def test_what_is_kept_is_offered_again_and_the_rest_is_done(tmp_path: Path
     assert seen.count(WORLD.item(2).statement_id) == seen.count(WORLD.item(3).statement_id) == 1
 
 
+async def test_what_is_kept_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    broker, passing = MemoryBroker(), []
+
+    async def handle(batch: Batch) -> None:
+        for delivery, items in batch.opened:
+            if items[0].statement_id == WORLD.item(1).statement_id:
+                batch.keep(delivery, "the ledger is silent")
+            else:
+                passing.append(items[0].statement_id)
+
+    await authenticated(broker, 1)
+    async with service(tmp_path, broker, handle) as runtime:
+        await until(broker, lambda: runtime.health.waiting == {"validation": "the ledger is silent"})
+        for number in range(2, 30):
+            await authenticated(broker, number)
+        await until(broker, lambda: len(passing) == 28)
+        assert waiting_messages(broker) == 1
+        assert runtime.health.waiting == {"validation": "the ledger is silent"}
+    assert broker.take("validation") is not None, "what is kept is given back when the service stops"
+
+
+async def test_a_stage_that_became_ready_waits_for_nothing(tmp_path: Path) -> None:
+    broker = MemoryBroker()
+    missing: list[str | None] = ["no copy of the registry yet"]
+
+    async def handle(batch: Batch) -> None:
+        pass
+
+    async with service(tmp_path, broker, handle, ready=lambda: missing[0]) as runtime:
+        await until(broker, lambda: runtime.health.waiting != {})
+        missing[0] = None
+        await until(broker, lambda: runtime.health.waiting == {})
+
+
 async def test_the_batch_in_hand_is_finished_when_asked_to_stop(tmp_path: Path) -> None:
     broker, entered, go_on = MemoryBroker(), asyncio.Event(), asyncio.Event()
 
