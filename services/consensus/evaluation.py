@@ -9,7 +9,7 @@ from typing import Final
 from services.consensus import core
 from services.consensus.config import Config
 from services.consensus.node import Question
-from slt.bus import BusDown, NoReply
+from slt.bus import BusDown, NoReply, TooLarge
 from slt.bus.messages import EvaluateReply, Malformed, decode
 from slt.bus.subjects import EVALUATE, STATE_CHANGED
 from slt.consensus.events import Evaluated, EvaluationFailed, Event
@@ -70,7 +70,7 @@ class Evaluations:
                 reason = str(error)
                 if time.perf_counter() - began >= timeout_s:  # it was asked, and needs longer
                     timeout_s = min(TIMEOUT_MAX_S, timeout_s * 2)
-            except (BusDown, Malformed) as error:
+            except (BusDown, TooLarge, Malformed) as error:
                 reason = str(error)
             else:
                 if reply.kind != "need_parent":

@@ -177,11 +177,8 @@ class Service:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._fire, timer)
 
     def _fire(self, timer: Timer) -> None:
-        now_ms = self.runtime.now_ms()
-        if now_ms < timer.at_ms:  # the loop's clock and the wall clock differ
-            self._set_timer(timer)
-            return
-        self._events.put_nowait(TimerFired(now_ms=now_ms, timer=timer))
+        # The wall clock may say that it is too early; then the driver says what it waits for now.
+        self._events.put_nowait(TimerFired(now_ms=self.runtime.now_ms(), timer=timer))
 
     # Final blocks: a hint on the stream, the block itself on request
 

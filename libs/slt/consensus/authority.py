@@ -52,10 +52,10 @@ class WrongEvaluation(ValueError):
     """An evaluation that no block can be made of: our uniqueness service is at fault. The sentence says how."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     formed: BatchFormed
-    since_ms: int
+    since_ms: int  # moved back with a clock that goes back
 
 
 def genesis_head(genesis: Genesis) -> Head:
@@ -232,7 +232,7 @@ class Authority:
             return NOTHING
         if self.head.height - self.stored >= self.limits.unstored_max:  # P3: the ledger keeps up
             return NOTHING
-        due_ms = max(self._due_ms(), self._not_before_ms)
+        due_ms = max(self._due_ms(now_ms), self._not_before_ms)
         if now_ms < due_ms:  # P4: there is something to order and it has lingered, or an empty block is due
             return Effects(timer=(Timer(height=self.head.height + 1, at_ms=due_ms),))
         time_ms = max(now_ms, self.head.time_ms + 1)  # P5: time goes forward, whatever the clock did
@@ -246,9 +246,14 @@ class Authority:
         )
         return Effects(send=(self._asked,))
 
-    def _due_ms(self) -> int:
-        """When the next block is due. With batches: after the linger, or at once when they fill it."""
+    def _due_ms(self, now_ms: int) -> int:
+        """When the next block is due. With batches: after the linger, or at once when they fill it.
+
+        A clock that was put back must not hold up what waits: pauses then begin anew.
+        """
+        self._not_before_ms = min(self._not_before_ms, now_ms + self.limits.retry_ms)
         if self._waiting:
+            self._waiting[0].since_ms = min(self._waiting[0].since_ms, now_ms)
             sizes = accumulate(waiting.formed.size_bytes for waiting in self._waiting)
             full = any(size >= self.limits.block_bytes_max for size in sizes)
             return 0 if full else self._waiting[0].since_ms + self.limits.linger_ms

@@ -221,6 +221,25 @@ def test_p5_the_time_of_a_block_is_greater_than_its_parents_even_if_the_clock_go
     assert question.send[0].time_ms == driver.head.time_ms + 1
 
 
+def test_p5_a_clock_that_was_put_back_does_not_hold_up_what_lingers() -> None:
+    driver = make_driver(limits=replace(LIMITS, linger_ms=50))
+    admit(driver, "a")
+    hour_ago = NOW_MS - 3_600_000
+    (timer,) = driver.step(TimerFired(now_ms=hour_ago, timer=Timer(height=1, at_ms=NOW_MS + 50))).timer
+    assert timer.at_ms == hour_ago + 50
+    assert driver.step(TimerFired(now_ms=timer.at_ms, timer=timer)).send
+
+
+def test_p5_a_clock_that_was_put_back_does_not_hold_up_a_retry() -> None:
+    driver = make_driver(limits=replace(LIMITS, retry_ms=500))
+    question = admit(driver, "a")
+    driver.step(evaluated(driver, question, verdicts=()))
+    hour_ago = NOW_MS - 3_600_000
+    (timer,) = admit(driver, "b", now_ms=hour_ago).timer
+    assert timer.at_ms == hour_ago + 500
+    assert driver.step(TimerFired(now_ms=timer.at_ms, timer=timer)).send
+
+
 def test_p6_nothing_is_asked_after_the_end_of_the_term_and_a_person_is_called_once() -> None:
     driver = make_driver(term=make_term(not_after=NOW_MS + 5))
     effects = admit(driver, "a", now_ms=NOW_MS + 6)
