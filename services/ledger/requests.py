@@ -74,7 +74,8 @@ class Requests:
                     Issued(statement_id=statement_id, state=state, mba=mba, receipt=known.issued.receipt)
                 )
         for height, issued in by_height.items():
-            await self._answers.publish(height, issued, again=True)
+            if not await self._answers.publish(height, issued, again=True):
+                return UNREADABLE  # Stopping: whoever asked asks again.
         return encode(AgainReply(issued=[statement_id in found for statement_id, _, _ in asked.items]))
 
 

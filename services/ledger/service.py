@@ -42,6 +42,7 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
             runtime.genesis.chain_id,
             runtime.log,
             published=await store.published(),
+            stopping=runtime.stopping,
             sent=lambda messages: runtime.telemetry.metrics.sent.add(messages, stage=STAGE),
         )
         reader = Reader(store, runtime.genesis, pool)

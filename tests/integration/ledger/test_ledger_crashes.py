@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.ledger.answers import Answers
+from services.ledger.answers import BLOCKS_WAITING_MAX, STOP_WITHIN_S, Answers
 from services.ledger.config import Config
 from services.ledger.store import Store
+from slt.bus import subjects
 from slt.bus.memory import MemoryBroker
 from slt.statements.verdicts import Code
 from tests.integration.ledger.harness import (
     Mailbox,
+    Running,
     Sequencer,
     ask_receipts,
     ledger,
@@ -85,10 +87,11 @@ async def run_until_crash(config: Config, broker: MemoryBroker, crashes: Crashes
 
     original = Answers._publish_one
 
-    async def publish_one(self: Answers, subject: str, data: bytes, *, again: bool) -> None:
+    async def publish_one(self: Answers, subject: str, data: bytes, *, again: bool) -> bool:
         crashes.at("before publishing")
-        await original(self, subject, data, again=again)
+        stored = await original(self, subject, data, again=again)
         crashes.at("after publishing")
+        return stored
 
     Answers._publish_one = publish_one  # type: ignore[method-assign]  # a crash inside
     try:
@@ -188,3 +191,32 @@ async def test_what_the_ledger_said_is_stored_is_never_needed_again(tmp_path: Pa
     assert feed.sequencing.dropped == 4
     async with ledger(config, MemoryBroker().bus("ledger")) as running:
         assert [block.height for block in await running.store.blocks(0, 10)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_stop_with_the_bus_away_is_clean_and_leaves_the_rest_to_the_next_start(
+    tmp_path: Path, world: World
+) -> None:
+    """More blocks than may wait for the bus: even then a stop does not hang, and no receipt is forgotten."""
+    config, broker = ledger_config(tmp_path, world), MemoryBroker()
+    async with sequencer(world, broker.bus("consensus")) as sequencing, mailbox(world, broker.bus("facility")) as box:
+        blocks = [sequencing.chain.add([accepted(world.item(number))]) for number in range(BLOCKS_WAITING_MAX + 4)]
+        broker.fail("publish", when="before", subject=subjects.RECEIPT_ALL, times=10_000)
+        async with ledger(config, broker.bus("ledger")) as running:
+            heights = await _heights_once_stuck(running)
+            assert len(heights) > BLOCKS_WAITING_MAX
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 2 * STOP_WITHIN_S + 1
+
+        broker.fail("publish", when="before", subject=subjects.RECEIPT_ALL, times=0)
+        broker._faults.clear()
+        async with ledger(config, broker.bus("ledger")):
+            await until(lambda: len(box.receipts) == len(blocks), "every receipt")
+
+
+async def _heights_once_stuck(running: Running) -> list[int]:
+    """The stored heights when storing has stopped, because the receipts of earlier blocks wait for the bus."""
+    while True:
+        before = [block.height for block in await running.store.blocks(1, 100)]
+        await asyncio.sleep(0.2)
+        if before and before == [block.height for block in await running.store.blocks(1, 100)]:
+            return before
