@@ -1,4 +1,4 @@
-"""What authentication decides about one submission: pure. Start here.
+"""What authentication decides about a message of submissions: pure. Start here.
 
 Who says so, and may they? Until the signature is verified nothing that a submission says about itself counts: it is
 known by its submission id only, and a broken copy says nothing about the statement that it copies.
@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from slt.bus.compression import inflate
 from slt.bus.messages import Malformed, WireFinding
+from slt.bus.subjects import SUBMIT_GOVERNANCE, BadSubject, parse_submit
 from slt.reports import Reference
 from slt.reports.limits import oversize
 from slt.statements.cbor import DecodeError
@@ -25,7 +26,7 @@ from slt.statements.statement import (
     verify_endorsement,
     verify_statement,
 )
-from slt.statements.submission import ENDORSEMENTS_MAX, Submission
+from slt.statements.submission import ENDORSEMENTS_MAX, Submission, decode_submissions
 from slt.statements.verdicts import TABLE, Code
 
 RECENT_MAX: Final = 10_000
@@ -66,6 +67,53 @@ class Refused:
 
 
 Outcome: TypeAlias = Passed | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One submission of a message, and what was decided about it."""
+
+    submission: Submission
+    submission_id: bytes
+    outcome: Outcome
+
+    @property
+    def statement_id(self) -> bytes | None:
+        """Only if its signature holds."""
+        outcome = self.outcome
+        return outcome.statement.id if isinstance(outcome, Passed) else outcome.statement_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A submission message for the area of `state` and `mba`: each submission is judged for itself."""
+
+    state: str
+    mba: str
+    seen: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """No submission message: there is nobody to answer."""
+
+    reason: str
+
+
+def examine(subject: str, data: bytes, door: Door) -> Examined | Unreadable:
+    """Read the message that came on `subject`, and check every submission in it."""
+    if subject == SUBMIT_GOVERNANCE:
+        return Unreadable(reason="governance statements are not taken by this version")
+    try:
+        state, mba = parse_submit(subject)
+        submissions = decode_submissions(data)
+    except (BadSubject, DecodeError) as error:
+        return Unreadable(reason=str(error))
+    seen = (
+        Seen(submission=one, submission_id=one.id, outcome=check(one, door, state=state, mba=mba))
+        for one in submissions
+    )
+    return Examined(state=state, mba=mba, seen=tuple(seen))
 
 
 def check(submission: Submission, door: Door, *, state: str, mba: str) -> Outcome:

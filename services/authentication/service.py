@@ -1,38 +1,24 @@
 """The flow of authentication: receive, verify on threads, publish what may pass, answer what may not, acknowledge."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final, assert_never
 
-from services.authentication.core import Door, Outcome, Passed, Recent, Refused, check
+from services.authentication.core import Door, Examined, Passed, Recent, Refused, Seen, Unreadable, examine
 from slt.bus import Delivery, NoReply
 from slt.bus.messages import Item, Timing
-from slt.bus.subjects import SUBMIT_GOVERNANCE, BadSubject, parse_submit
 from slt.runtime import answers
 from slt.runtime.answers import RefusalPublisher, ask_receipts, issue_again
 from slt.runtime.copies import Registry, RegistryCopy
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 from slt.runtime.telemetry import BatchSpan
-from slt.statements.cbor import DecodeError
-from slt.statements.submission import Submission, decode_submissions
 
 STAGE: Final = "authentication"
-CHUNK: Final = 32  # submissions a thread takes at once: some 3 ms, so that a hand-over costs little beside it
+CHUNK_MESSAGES: Final = 32  # a thread takes so many at once: some 3 ms, so that a hand-over costs little beside it
+CHUNK_BYTES: Final = 64 * 1024  # and no more than this, unless one message has more
 SILENCE_S: Final = 0.2  # a ledger that did not answer is asked again after this; without it we would ask all the time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """A submission, and how it came."""
-
-    delivery: Delivery
-    state: str
-    mba: str
-    submission: Submission
-    submission_id: bytes
 
 
 class Authentication:
@@ -61,63 +47,31 @@ class Authentication:
 
     async def handle(self, batch: Batch) -> None:
         """Check, pass on, refuse. Published on return, but for deliveries that are kept until the ledger answers."""
-        arrived = self._read(batch)
-        if arrived:
-            await self._check(batch, arrived)
+        fresh = [delivery for delivery in batch.deliveries if delivery.sequence not in self._owed]
+        if fresh:
+            await self._check(batch, fresh)
         await self._settle_owed(batch)
 
-    def _read(self, batch: Batch) -> list[Arrived]:
-        """The submissions of the batch. What is no submission message is parked: there is nobody to answer."""
-        arrived: list[Arrived] = []
-        for delivery in batch.deliveries:
-            if delivery.sequence in self._owed:
-                continue
-            if delivery.subject == SUBMIT_GOVERNANCE:
-                batch.park(delivery, "governance statements are not taken by this version")
-                continue
-            try:
-                state, mba = parse_submit(delivery.subject)
-                submissions = decode_submissions(delivery.data)
-            except (BadSubject, DecodeError) as error:
-                batch.park(delivery, str(error))
-                continue
-            arrived += [
-                Arrived(delivery=delivery, state=state, mba=mba, submission=one, submission_id=one.id)
-                for one in submissions
-            ]
-        return arrived
-
-    async def _check(self, batch: Batch, arrived: Sequence[Arrived]) -> None:
+    async def _check(self, batch: Batch, fresh: Sequence[Delivery]) -> None:
         registry = self._copy.current
-        deliveries = len({one.delivery.sequence for one in arrived})
-        with self._runtime.telemetry.batch(STAGE, messages=deliveries) as span:
-            outcomes = await self._verified(arrived, registry)
-            done_ms = self._runtime.now_ms()
-            passed: list[Item] = []
-            unknown: list[answers.Refused] = []  # nobody has said these: refused by submission id at once
-            owed: dict[int, list[answers.Refused]] = {}
-            traces: list[str] = []
-            for one, outcome in zip(arrived, outcomes, strict=True):
-                traceparent = _door(span, one, outcome)
-                traces.append(traceparent)
-                match outcome:
-                    case Passed():
-                        passed.append(_item(one, outcome, traceparent, batch.received_ms, done_ms))
-                    case Refused(statement_id=None):
-                        unknown.append(_refusal(one, outcome, registry, traceparent))
-                    case Refused():
-                        refusal = _refusal(one, outcome, registry, traceparent)
-                        owed.setdefault(one.delivery.sequence, []).append(refusal)
+        with self._runtime.telemetry.batch(STAGE, messages=len(fresh)) as span:
+            examined = await self._examined(fresh, registry)
+            work = _Work(self._runtime, registry, span, batch.received_ms)
+            for delivery, found in zip(fresh, examined, strict=True):
+                match found:
+                    case Unreadable(reason=reason):
+                        batch.park(delivery, reason)
+                    case Examined():
+                        work.sort(delivery, found)
                     case _:
-                        assert_never(outcome)
-            await self._runtime.publish_items("authenticated", passed)
-            await self._refusals.publish(unknown)
-        self._owed |= owed  # After publishing: if that failed, all of it is checked again.
-        for one, outcome, traceparent in zip(arrived, outcomes, traces, strict=True):
-            self._note(one, outcome, traceparent, batch.received_ms, done_ms)
+                        assert_never(found)
+            await self._runtime.publish_items("authenticated", work.passed)
+            await self._refusals.publish(work.unknown)
+        self._owed |= work.owed  # After publishing: if that failed, all of it is checked again.
+        work.note(self._recent)
 
-    async def _verified(self, arrived: Sequence[Arrived], registry: Registry) -> list[Outcome]:
-        """The outcome of each, in order; threads take them in chunks."""
+    async def _examined(self, fresh: Sequence[Delivery], registry: Registry) -> list[Examined | Unreadable]:
+        """What each message holds, in order; threads take them in chunks."""
         door = Door(
             audience=self._runtime.genesis.audience,
             identities=registry.identities,
@@ -126,22 +80,8 @@ class Authentication:
             now_s=self._runtime.now_ms() // 1000,
         )
         loop = asyncio.get_running_loop()
-        chunks = [loop.run_in_executor(self._pool, check_all, chunk, door) for chunk in _chunks(arrived)]
-        return [outcome for outcomes in await asyncio.gather(*chunks) for outcome in outcomes]
-
-    def _note(self, one: Arrived, outcome: Outcome, traceparent: str, received_ms: int, done_ms: int) -> None:
-        """Count, log and remember the decision. A refusal is counted and logged by who publishes it."""
-        if isinstance(outcome, Passed):
-            self._runtime.telemetry.metrics.reports.add(stage=STAGE, outcome="passed")
-            self._runtime.log.decision(
-                "passed",
-                stage=STAGE,
-                submission=one.submission_id,
-                statement=outcome.statement.id,
-                traceparent=traceparent,
-            )
-        statement_id = outcome.statement.id if isinstance(outcome, Passed) else outcome.statement_id
-        self._recent.add(one.submission_id, statement_id, _decision(one, outcome, statement_id, received_ms, done_ms))
+        chunks = [loop.run_in_executor(self._pool, examine_all, chunk, door) for chunk in _chunks(fresh)]
+        return [found for chunk in await asyncio.gather(*chunks) for found in chunk]
 
     async def _settle_owed(self, batch: Batch) -> None:
         """Answer verified statements that may not pass: with their receipts, if they have their final verdict."""
@@ -170,39 +110,103 @@ class Authentication:
         await self._refusals.publish([one for one, receipt in zip(refusals, receipts, strict=True) if receipt is None])
 
 
-def check_all(arrived: Sequence[Arrived], door: Door) -> list[Outcome]:
+class _Work:
+    """What came of one batch, sorted by what is to be done with it."""
+
+    def __init__(self, runtime: Runtime, registry: Registry, span: BatchSpan, received_ms: int) -> None:
+        self.passed: list[Item] = []
+        self.unknown: list[answers.Refused] = []  # nobody has said these: refused by submission id, at once
+        self.owed: dict[int, list[answers.Refused]] = {}  # refused if the ledger has no final verdict
+        self._runtime = runtime
+        self._registry = registry
+        self._span = span
+        self._timing = Timing(stage=STAGE, received_ms=received_ms, done_ms=runtime.now_ms())
+        self._decided: list[tuple[str, str, Seen]] = []  # area, traceparent
+
+    def sort(self, delivery: Delivery, examined: Examined) -> None:
+        area = f"{examined.state}/{examined.mba}"
+        for seen in examined.seen:
+            traceparent = self._door(delivery, area, seen)
+            self._decided.append((area, traceparent, seen))
+            match seen.outcome:
+                case Passed() as passed:
+                    self.passed.append(_item(examined, seen, passed, traceparent, self._timing))
+                case Refused(statement_id=None) as refused:
+                    self.unknown.append(self._refusal(examined, seen, refused, traceparent))
+                case Refused() as refused:
+                    refusal = self._refusal(examined, seen, refused, traceparent)
+                    self.owed.setdefault(delivery.sequence, []).append(refusal)
+                case _:
+                    assert_never(seen.outcome)
+
+    def note(self, recent: Recent) -> None:
+        """Count, log and remember the decisions. A refusal is counted and logged by who publishes it."""
+        for area, traceparent, seen in self._decided:
+            recent.add(seen.submission_id, seen.statement_id, _decision(area, seen, self._timing))
+            if isinstance(seen.outcome, Passed):
+                self._runtime.log.decision(
+                    "passed",
+                    stage=STAGE,
+                    submission=seen.submission_id,
+                    statement=seen.statement_id,
+                    traceparent=traceparent,
+                )
+        if self.passed:
+            self._runtime.telemetry.metrics.reports.add(len(self.passed), stage=STAGE, outcome="passed")
+
+    def _door(self, delivery: Delivery, area: str, seen: Seen) -> str:
+        """Begin the report's trace here, if it is one of those that are traced."""
+        return self._span.door(
+            delivery.traceparent,
+            submission_id=seen.submission_id.hex(),
+            statement_id=(seen.statement_id or b"").hex(),
+            mba=area,
+            outcome=_word(seen),
+        )
+
+    def _refusal(self, examined: Examined, seen: Seen, refused: Refused, traceparent: str) -> answers.Refused:
+        return answers.Refused(
+            state=examined.state,
+            mba=examined.mba,
+            submission_id=seen.submission_id,
+            statement_id=refused.statement_id,
+            findings=refused.findings,
+            height=self._registry.height,
+            rules_version=self._registry.rules_version,
+            traceparent=traceparent,
+        )
+
+
+def examine_all(deliveries: Sequence[Delivery], door: Door) -> list[Examined | Unreadable]:
     """Runs on a thread."""
-    return [check(one.submission, door, state=one.state, mba=one.mba) for one in arrived]
+    return [examine(delivery.subject, delivery.data, door) for delivery in deliveries]
 
 
-def _chunks(arrived: Sequence[Arrived]) -> list[Sequence[Arrived]]:
-    return [arrived[at : at + CHUNK] for at in range(0, len(arrived), CHUNK)]
+def _chunks(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    chunk: list[Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        chunk.append(delivery)
+        size += len(delivery.data)
+        if len(chunk) == CHUNK_MESSAGES or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
-def _door(span: BatchSpan, one: Arrived, outcome: Outcome) -> str:
-    """Begin the report's trace here, if it is one of those that are traced."""
-    statement = outcome.statement.id if isinstance(outcome, Passed) else outcome.statement_id
-    return span.door(
-        one.delivery.traceparent,
-        submission_id=one.submission_id.hex(),
-        statement_id=statement.hex() if statement else "",
-        mba=f"{one.state}/{one.mba}",
-        outcome="passed" if isinstance(outcome, Passed) else "refused",
-    )
-
-
-def _item(one: Arrived, passed: Passed, traceparent: str, received_ms: int, done_ms: int) -> Item:
+def _item(examined: Examined, seen: Seen, passed: Passed, traceparent: str, timing: Timing) -> Item:
     statement = passed.statement
     return Item(
-        submission_id=one.submission_id,
+        submission_id=seen.submission_id,
         statement_id=statement.id,
         statement=statement.raw,
-        endorsements=list(one.submission.endorsements),
-        body_z=one.submission.body_z,
-        state=one.state,
-        mba=one.mba,
+        endorsements=list(seen.submission.endorsements),
+        body_z=seen.submission.body_z,
+        state=examined.state,
+        mba=examined.mba,
         traceparent=traceparent,
-        timings=[Timing(stage=STAGE, received_ms=received_ms, done_ms=done_ms)],
+        timings=[timing],
         kid=statement.kid,
         iss=statement.iss,
         iat=statement.iat,
@@ -215,32 +219,21 @@ def _item(one: Arrived, passed: Passed, traceparent: str, received_ms: int, done
     )
 
 
-def _refusal(one: Arrived, refused: Refused, registry: Registry, traceparent: str) -> answers.Refused:
-    return answers.Refused(
-        state=one.state,
-        mba=one.mba,
-        submission_id=one.submission_id,
-        statement_id=refused.statement_id,
-        findings=refused.findings,
-        height=registry.height,
-        rules_version=registry.rules_version,
-        traceparent=traceparent,
-    )
+def _word(seen: Seen) -> str:
+    return "passed" if isinstance(seen.outcome, Passed) else "refused"
 
 
-def _decision(
-    one: Arrived, outcome: Outcome, statement_id: bytes | None, received_ms: int, done_ms: int
-) -> Mapping[str, object]:
+def _decision(area: str, seen: Seen, timing: Timing) -> Mapping[str, object]:
     """For GET /v1/reports/{id}. What the door refuses it has not read, so its findings hold nothing of the report."""
-    findings = () if isinstance(outcome, Passed) else outcome.findings
+    findings = seen.outcome.findings if isinstance(seen.outcome, Refused) else ()
     return {
         "service": STAGE,
-        "outcome": "passed" if isinstance(outcome, Passed) else "refused",
-        "submission": one.submission_id.hex(),
-        "statement": statement_id.hex() if statement_id else None,
-        "area": f"{one.state}/{one.mba}",
-        "received_ms": received_ms,
-        "done_ms": done_ms,
+        "outcome": _word(seen),
+        "submission": seen.submission_id.hex(),
+        "statement": seen.statement_id.hex() if seen.statement_id else None,
+        "area": area,
+        "received_ms": timing.received_ms,
+        "done_ms": timing.done_ms,
         "findings": [
             {"rule": rule, "severity": severity, "value": value, "expected": expected, "text": text}
             for rule, severity, _, _, value, expected, text in findings

@@ -8,11 +8,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.authentication.core import Passed, Recent, Refused, check
+from services.authentication.core import Examined, Passed, Recent, Refused, Unreadable, check, examine
 from slt.bus.compression import compress
+from slt.bus.subjects import SUBMIT_GOVERNANCE
 from slt.statements.signatures import Signer
 from slt.statements.statement import make_body, parse_statement
-from slt.statements.submission import Submission
+from slt.statements.submission import Submission, encode_submissions
 from tests.unit.authentication.doors import (
     AUTHOR,
     AUTHORITY,
@@ -281,6 +282,38 @@ def test_an_oversize_submission_is_refused_by_the_name_of_the_limit() -> None:
     outcome = refused(large)
     assert rules(outcome) == ["LIMIT"]
     assert outcome.findings[0][5] == "submission_bytes_max = 50000"
+
+
+# Messages
+
+
+def test_each_submission_of_a_message_is_judged_for_itself() -> None:
+    good, bad = submission(), submission(STRANGER)
+    found = examine("slt.submit.XL.XLR1", encode_submissions([good, bad]), door())
+    assert isinstance(found, Examined)
+    assert (found.state, found.mba) == ("XL", "XLR1")
+    assert [type(seen.outcome) for seen in found.seen] == [Passed, Refused]
+    assert [seen.submission_id for seen in found.seen] == [good.id, bad.id]
+    assert [seen.statement_id for seen in found.seen] == [parse_statement(good.statement).id, None]
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_submission_message_are_unreadable(data: bytes) -> None:
+    assert isinstance(examine("slt.submit.XL.XLR1", data, door()), Unreadable)
+
+
+@pytest.mark.parametrize(
+    "subject", ["slt.submit.xl.xlr1", "slt.submit.XL", "slt.submit.governance", "slt.submit.X.Y.Z"]
+)
+def test_a_subject_that_is_no_area_is_unreadable(subject: str) -> None:
+    assert isinstance(examine(subject, encode_submissions([submission()]), door()), Unreadable)
+
+
+def test_a_retry_and_a_resigned_copy_pass_as_often_as_they_come() -> None:
+    """Pending never swallows a retry; that both are one statement is for later stages to see."""
+    first, second = submission(ml_dsa_signer()), submission(ml_dsa_signer())
+    assert first.id != second.id
+    assert passed(first).statement.id == passed(first).statement.id == passed(second).statement.id
 
 
 # Memory
