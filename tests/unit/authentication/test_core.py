@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from services.authentication.core import Examined, Passed, Recent, Refused, Unreadable, check, examine
 from slt.bus.compression import compress
-from slt.bus.subjects import SUBMIT_GOVERNANCE
 from slt.statements.signatures import Signer
 from slt.statements.statement import make_body, parse_statement
 from slt.statements.submission import Submission, encode_submissions
