@@ -1,5 +1,7 @@
 """The ledger service from a final block to the facility's receipt, on the bus in memory and on the real broker."""
 
+import json
+
 import pytest
 
 from services.ledger.config import Config
@@ -189,3 +191,21 @@ def _count(exposition: bytes, name: str) -> float:
     return sum(
         float(line.rpartition(" ")[2]) for line in exposition.decode().splitlines() if line.startswith(f"{name}{{")
     )
+
+
+@pytest.mark.parametrize("buses", ["memory"], indirect=True)
+async def test_a_traced_report_has_its_span_under_the_stage_before(
+    config: Config, world: World, bus: ServiceBus
+) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with everything(config, world, bus) as (running, sequencing, _):
+        await sequencing.order([accepted(world.item(1, traceparent=traceparent)), accepted(world.item(2))])
+        await stored(running, sequencing, 1)
+    assert config.spans_file is not None
+    spans = [json.loads(line) for line in config.spans_file.read_text(encoding="utf-8").splitlines()]
+    (of_report,) = [span for span in spans if span["name"] == "ledger"]
+    assert (of_report["trace_id"], of_report["parent_id"]) == (traceparent[3:35], traceparent[36:52])
+    assert of_report["attributes"]["slt.height"] == 1
+    assert of_report["attributes"]["slt.statement_id"] == world.item(1).statement_id.hex()
+    (of_batch,) = [span for span in spans if span["name"] == "process ledger"]
+    assert of_batch["links"]
