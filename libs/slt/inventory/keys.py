@@ -40,7 +40,7 @@ class RecordKind:
     """One line of the table: what stands in the key after the kind, what stands in the value, and why it is there."""
 
     key: tuple[str, ...]
-    value: tuple[str, ...]
+    value: str
     meaning: str
 
 
@@ -49,68 +49,60 @@ ENTRIES_PER_RECORD: Final = 64  # one hash for the entries of most reports, and 
 RECORDS: Final[dict[Kind, RecordKind]] = {
     Kind.CHAIN: RecordKind(
         key=("member id",),
-        value=("seq", "batch digest"),
+        value="[seq, batch digest]",
         meaning="the last ordered batch of a member; before the first one 0 and chain_id",
     ),
     Kind.IDENTITY: RecordKind(
-        key=("kid",), value=("the identity array of genesis",), meaning="who a key is, and what it may do"
+        key=("kid",), value="identity array of genesis", meaning="who a key is, and what it may do"
     ),
     Kind.REVOKED: RecordKind(
-        key=("kid",), value=("time_ms",), meaning="the block time from which a key is revoked; absent while it is good"
+        key=("kid",), value="[time_ms]", meaning="the block time from which a key is revoked; absent while it is good"
     ),
-    Kind.MEMBER: RecordKind(key=("member id",), value=("the member array of genesis",), meaning="a member"),
+    Kind.MEMBER: RecordKind(key=("member id",), value="member array of genesis", meaning="a member"),
     Kind.MBA: RecordKind(
         key=("state", "mba"),
-        value=("the MBA array of genesis",),
+        value="MBA array of genesis",
         meaning="reference data of a material balance area; two States may use one code",
     ),
     Kind.PARAMETER: RecordKind(
         key=("name",),
-        value=("value",),
+        value="[value]",
         meaning="a parameter; rules_version and reference_version are among them",
     ),
     Kind.SPENT: RecordKind(
         key=("statement id",),
-        value=("iat", "verdict code", "log index or null"),
+        value="[iat, verdict code, log index or null]",
         meaning="a statement with a final verdict; leaves in the first block later than iat + submission_window_s",
     ),
     Kind.HEAD: RecordKind(
-        key=("state", "mba"), value=("last report number",), meaning="the next report is this plus one"
+        key=("state", "mba"), value="[last report number]", meaning="the next report is this plus one"
     ),
     Kind.REPORT: RecordKind(
         key=("state", "mba", "number"),
-        value=(
-            "statement id",
-            "kind",
-            "date",
-            "period from",
-            "period to",
-            "entry count",
-            "the first 64 entries",
-        ),
-        meaning="an accepted report; entries as in its facts",
+        value="[statement id, kind, date, period from, period to, entry count, [entry...]]",
+        meaning="an accepted report, with its first 64 entries as in its facts",
     ),
     Kind.ENTRIES: RecordKind(
         key=("state", "mba", "number", "chunk"),
-        value=("entries",),
+        value="[[entry...]]",
         meaning="entries 64 * chunk + 1 to 64 * chunk + 64 of a longer report, chunk from 1 on",
     ),
     Kind.ENTRY: RecordKind(
         key=("state", "mba", "number", "entry"),
-        value=("what", "by number", "by entry", "by statement id"),
+        value="[what, by number, by entry, by statement id]",
         meaning='what happened to an entry: 1 superseded, 2 deleted; 3: this number was added, and "by" is the entry',
     ),
     Kind.DOCUMENT: RecordKind(
-        key=("state", "mba", "document digest"), value=("statement id",), meaning="an accepted document (rule C03)"
+        key=("state", "mba", "document digest"), value="[statement id]", meaning="an accepted document (rule C03)"
     ),
     Kind.BOOK: RecordKind(
         key=("state", "mba", "element label"),
-        value=("[label, mg]...",),
+        value="[[label, mg]...]",
         meaning="book inventory of a category: the element and its isotopes by label; zeros and empty books are absent",
     ),
     Kind.OPENING: RecordKind(
         key=("state", "mba", "chunk"),
-        value=("pit", "entries"),
+        value="[pit, [opening entry...]]",
         meaning="the opening inventory, 64 entries of its file to a record, chunk from 0 on",
     ),
 }
@@ -139,3 +131,12 @@ def fields_of(record_key: bytes) -> list[Any]:
     """What stands in a key after its kind. For readers of the books, who see their own member's records."""
     fields: list[Any] = cbor2.loads(record_key)[1:]
     return fields
+
+
+def table() -> str:
+    """The Markdown table of all kinds, as `slt/statements/README.md` has it."""
+    lines = ["| Kind | Record | Key, after the kind | Value | What it is for |", "|---|---|---|---|---|"]
+    for kind, record in RECORDS.items():
+        inside = ", ".join(record.key)
+        lines.append(f"| {int(kind)} | {kind.name.lower()} | {inside} | {record.value} | {record.meaning} |")
+    return "\n".join(lines) + "\n"

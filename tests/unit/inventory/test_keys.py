@@ -1,11 +1,14 @@
 """Keys of state records: one encoding, kinds apart, and everything of a kind or an MBA side by side."""
 
+from pathlib import Path
+
 import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slt.inventory.keys import RECORDS, Kind, key, kind_of, prefix
+import slt.statements
+from slt.inventory.keys import RECORDS, Kind, key, kind_of, prefix, table
 
 _TEXTS = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", min_size=1, max_size=4)
 _NUMBERS = st.integers(0, 10**9)
@@ -39,3 +42,8 @@ def test_keys_of_different_values_differ_even_where_their_text_runs_together() -
 def test_a_key_with_too_few_values_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="REPORT key"):
         key(Kind.REPORT, "XL", "XLR1")
+
+
+def test_the_table_of_records_in_the_readme_is_this_one() -> None:
+    readme = Path(slt.statements.__path__[0]) / "README.md"
+    assert table() in readme.read_text()
