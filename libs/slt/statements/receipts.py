@@ -12,6 +12,7 @@ from slt.statements import shapes
 from slt.statements.cbor import DecodeError, Value, encode
 from slt.statements.cose import ENVELOPE_BYTES_MAX
 from slt.statements.headers import Header
+from slt.statements.refusals import FINDING_CHARS_MAX
 from slt.statements.signatures import SPKI_BYTES_MAX
 from slt.statements.submission import ENDORSEMENTS_MAX
 from slt.statements.verdicts import Verdict
@@ -133,10 +134,8 @@ def _findings(value: Value) -> tuple[Digest, tuple[FindingsRow, ...]]:
 
 
 def _row(value: Value) -> FindingsRow:
-    rule, severity, entry, label = shapes.array(value, "receipt: finding", 4)
-    return (
-        shapes.text(rule, "receipt: finding: rule", high=32),
-        shapes.text(severity, "receipt: finding: severity", high=16),
-        shapes.text(entry, "receipt: finding: entry", high=32),
-        shapes.text(label, "receipt: finding: label", high=32),
+    rule, severity, entry, label = (
+        shapes.text(item, "receipt: finding", high=limit)
+        for item, limit in zip(shapes.array(value, "receipt: finding", 4), FINDING_CHARS_MAX, strict=False)
     )
+    return rule, severity, entry, label

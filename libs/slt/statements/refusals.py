@@ -16,6 +16,8 @@ CERTIFICATE_BYTES_MAX: Final = 512
 REFUSAL_BYTES_MAX: Final = 4 * 1024 * 1024
 FINDINGS_MAX: Final = 10_000
 FINDING_TEXT_MAX: Final = 4096
+FINDING_CHARS_MAX: Final = (32, 16, 64, 64, FINDING_TEXT_MAX, FINDING_TEXT_MAX, FINDING_TEXT_MAX)
+"""Of each element of a finding; the same for the first four in a receipt."""
 
 FindingRow: TypeAlias = tuple[str, str, str, str, str, str, str]
 """rule, severity ("error" or "warning"), entry, label, value, expected, text."""
@@ -220,22 +222,16 @@ def bounded(findings: Sequence[FindingRow]) -> tuple[FindingRow, ...]:
 
 
 def _shortened(row: FindingRow) -> FindingRow:
-    if max(map(len, row)) <= FINDING_TEXT_MAX:
-        return row
     rule, severity, entry, label, value, expected, text = (
-        item if len(item) <= FINDING_TEXT_MAX else item[: FINDING_TEXT_MAX - 3] + "..." for item in row
+        item if len(item) <= limit else item[: limit - 3] + "..."
+        for item, limit in zip(row, FINDING_CHARS_MAX, strict=True)
     )
     return rule, severity, entry, label, value, expected, text
 
 
 def _finding(value: Value) -> FindingRow:
-    rule, severity, entry, label, seen, expected, text = shapes.array(value, "finding", 7)
-    return (
-        shapes.text(rule, "finding: rule", high=32),
-        shapes.text(severity, "finding: severity", high=16),
-        shapes.text(entry, "finding: entry", high=32),
-        shapes.text(label, "finding: label", high=32),
-        shapes.text(seen, "finding: value", high=FINDING_TEXT_MAX),
-        shapes.text(expected, "finding: expected", high=FINDING_TEXT_MAX),
-        shapes.text(text, "finding: text", high=FINDING_TEXT_MAX),
+    rule, severity, entry, label, seen, expected, text = (
+        shapes.text(item, "finding", high=limit)
+        for item, limit in zip(shapes.array(value, "finding", 7), FINDING_CHARS_MAX, strict=True)
     )
+    return rule, severity, entry, label, seen, expected, text

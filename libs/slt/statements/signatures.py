@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -128,6 +128,8 @@ def signer_from_pem(pem: bytes) -> Signer:
         private = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
         raise ValueError("the private key is encrypted; give it as an unencrypted PKCS#8 PEM") from None
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"the private key is of a kind that is not read ({error})") from None
     if isinstance(private, ed25519.Ed25519PrivateKey):
         return signer_from_seed(private.private_bytes_raw())
     if isinstance(private, ec.EllipticCurvePrivateKey):

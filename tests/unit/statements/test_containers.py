@@ -438,6 +438,8 @@ def test_findings_are_cut_to_what_a_refusal_carries() -> None:
     assert len(rows[0][6]) == FINDING_TEXT_MAX and rows[0][6].endswith("...")
     assert rows[-1][6] == "6 more findings are not shown; correct these first."
     assert bounded([FINDING]) == (FINDING,)
+    wild: FindingRow = ("R" * 100,) * 6 + ("x" * 9000,)
+    assert parse_refusal(refusal(findings=bounded([wild])).encoded).findings == bounded([wild])
     assert parse_refusal(refusal(findings=rows[:100]).encoded).findings == rows[:100]
 
 
