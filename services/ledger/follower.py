@@ -156,11 +156,13 @@ class Follower:
         self._report(stored)
 
     async def _again(self, block: Block) -> None:
-        """An old block: the same receipts once more, if it is the stored one. Genesis is nobody's to send."""
+        """A block of a stored height: the same one is known, with its receipts published or about to be.
+
+        Another one is a split, or nobody's. Genesis is not sent by anybody.
+        """
         if block.height < 1:
             raise BadBlock(block.height, "height", "height 0 is genesis, and is not sent")
         await self._keeper.check_again(block)
-        await self._answers.publish(block.height, await self._reader.issued_in(block.height))
 
     async def _keep_evidence(self, block: Block, error: SplitLedger) -> None:
         """Both blocks as files: each is signed by somebody who should not have signed the other."""
