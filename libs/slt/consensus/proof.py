@@ -86,7 +86,7 @@ class Proof:
     def _statement(self) -> str:
         return (
             f"Statement {self.statement_id.hex()} was signed by {self.iss} (key {self.kid.hex()}) for this ledger, "
-            f"dated {moment(self.iat * 1000)}."
+            f"dated {moment(self.iat * 1000, whole=True)}."
         )
 
     def _body(self) -> str:
@@ -97,7 +97,7 @@ class Proof:
 
     def _endorsed(self) -> tuple[str, ...]:
         return tuple(
-            f"It was endorsed by {one.iss} (key {one.kid.hex()}), dated {moment(one.iat * 1000)}."
+            f"It was endorsed by {one.iss} (key {one.kid.hex()}), dated {moment(one.iat * 1000, whole=True)}."
             for one in self.endorsers
         )
 
@@ -114,7 +114,7 @@ class Proof:
         )
 
 
-def moment(time_ms: int) -> str:
-    """A time as people write it: 2026-11-22 16:35:00.123 UTC."""
+def moment(time_ms: int, *, whole: bool = False) -> str:
+    """A time as people write it: 2026-11-22 16:35:00.123 UTC; with `whole` to the second."""
     at = EPOCH + timedelta(milliseconds=time_ms)
-    return f"{at:%Y-%m-%d %H:%M:%S}.{time_ms % 1000:03d} UTC"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if whole else f"{at:%Y-%m-%d %H:%M:%S}.{time_ms % 1000:03d} UTC"
