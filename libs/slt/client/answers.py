@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from slt.bus.compression import inflate
 from slt.client.files import write_durably
 from slt.client.folder import Folder
 from slt.client.outbox import FINAL, Answered, Entry, Outbox, Refused
@@ -112,8 +113,9 @@ class AnswerDesk:
             answered_ms=self._now_ms(),
         )
 
-    def _body(self, row: Entry) -> bytes | None:
-        return self._folder.body_file(row.statement_id).read_bytes() if self._keep_files else None
+    def _body(self, row: Entry) -> bytes:
+        """Salt and document out of the outbox: a file may be gone."""
+        return inflate(row.body_z, bytes_max=self._genesis.parameter("body_bytes_max"))
 
     def _refusals(self, data: bytes, faults: list[str]) -> Iterable[Refused]:
         by_id: dict[bytes, tuple[bytes, bytes, bytes]] = {

@@ -67,7 +67,8 @@ def show_receipt(identifier: str, *, directory: Path, as_json: bool) -> None:
         out.say(f"{row.report} ({row.file}), signed by {row.identity}: {answer_row(row, outbox)[3]}")
         path = folder.receipt_file(row.statement_id)
         if path.exists():
-            verified = verify_file(path, genesis, body=folder.body_file(row.statement_id))
+            body = folder.body_file(row.statement_id)
+            verified = verify_file(path, genesis, body=body if body.exists() else None)
             if verified.broken is not None:
                 raise AnswerIsNo(
                     f"{path} does not hold. Broken link: {verified.broken.link}. {verified.broken.message}"
