@@ -1,8 +1,8 @@
 """The pull reader: one inbox with a callback, and pull requests that keep it supplied.
 
 A reader survives whatever happens to the broker: requests that were lost with a connection are made again on
-reconnect, silence past two heartbeats is taken for loss, and a consumer that is gone is declared again. Each of these
-may bring a message twice, and none may lose one.
+reconnect, silence past several heartbeats is taken for loss, and a consumer that is gone is declared again. Each of
+these may bring a message twice, and none may lose one.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from slt.bus.jsapi import ApiError, NoApi, nanoseconds
 
 REQUEST_EXPIRES_S: Final = 30.0
 HEARTBEAT_S: Final = 1.0  # the server says so often that it has nothing
-SILENCE_S: Final = 3.0 * HEARTBEAT_S  # then what we asked for is taken for lost
+SILENCE_S: Final = 2.0 * HEARTBEAT_S  # twice in a row, and what we asked for is taken for lost
 REQUEST_BYTES_MAX: Final = (
     32 * 1024 * 1024
 )  # of one pull request; two are in memory at worst, far below the client's limit
@@ -121,6 +121,7 @@ class PullReader:
         self._asked = 0  # messages that the server still owes to our requests
         self._lost = True  # the requests, or the consumer, are gone
         self._heard = 0.0
+        self._suspected = False
         self._wake = asyncio.Event()
 
     async def read(self) -> AsyncGenerator[PulledDelivery, None]:
@@ -132,17 +133,29 @@ class PullReader:
                 if self._queue:
                     yield self._queue.popleft()
                     continue
-                self._wake.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(SILENCE_S):
-                        await self._wake.wait()
-                if time.monotonic() - self._heard > SILENCE_S:
-                    self._lost = True
+                await self._listen()
         finally:
             with suppress(NatsError, OSError):  # A closed connection has no subscriptions left to end.
                 await subscription.unsubscribe()
             while self._queue:
                 await self._queue.popleft().again(0.0)
+
+    async def _listen(self) -> None:
+        """Return when something has happened, or when the server was silent for too long.
+
+        A process that was busy for seconds finds its heartbeats still in the socket: only if the server is silent
+        for one more while, in which we did listen, are the requests taken for lost.
+        """
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE_S):
+                await self._wake.wait()
+        if time.monotonic() - self._heard <= SILENCE_S:
+            self._suspected = False
+        elif self._suspected:
+            self._suspected, self._lost = False, True
+        else:
+            self._suspected = True
 
     def connection_changed(self) -> None:
         """The connection was lost or made: requests under way are gone."""

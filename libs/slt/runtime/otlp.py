@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
+import slt
 from slt.runtime.telemetry import Span
 from slt.runtime.traces import TraceContext
 
@@ -24,13 +25,11 @@ class OtlpSpans:
     """The SDK's BatchSpanProcessor over OTLP/HTTP, fed with spans that we made ourselves (41 µs to its 70)."""
 
     def __init__(self, endpoint: str, service: str) -> None:
-
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
-        self._resource = Resource.create({"service.name": service})
+        self._resource = _resource(service)
         self._scope = InstrumentationScope("slt.runtime")
 
     def record(self, span: Span) -> None:
-
         self._processor.on_end(
             ReadableSpan(
                 name=span.name,
@@ -56,10 +55,9 @@ class OtlpMeters:
     """slt.runtime.metrics.Mirror over OTLP/HTTP."""
 
     def __init__(self, endpoint: str, service: str) -> None:
-
         exporter = OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics")
         reader = PeriodicExportingMetricReader(exporter, export_interval_millis=METRICS_EVERY_MS)
-        self._provider = MeterProvider(metric_readers=[reader], resource=Resource.create({"service.name": service}))
+        self._provider = MeterProvider(metric_readers=[reader], resource=_resource(service), shutdown_on_exit=False)
         self._meter = self._provider.get_meter("slt.runtime")
 
     def counter(self, name: str, description: str) -> Callable[[float, dict[str, str]], None]:
@@ -71,6 +69,10 @@ class OtlpMeters:
     def close(self, within_s: float) -> None:
         self._provider.force_flush(int(within_s * 1000))
         self._provider.shutdown()
+
+
+def _resource(service: str) -> Resource:
+    return Resource.create({"service.name": service, "service.version": slt.__version__})
 
 
 def _otel(context: TraceContext) -> SpanContext:

@@ -138,7 +138,8 @@ class Runtime:
             data=delivery.data[:PARKED_DATA_BYTES_MAX],
             size=len(delivery.data),
         )
-        await self.bus.publish(parked(stage), encode(message), id=f"{stage}.{delivery.subject}.{delivery.sequence}")
+        digest = hashlib.sha256(delivery.data).hexdigest()[:16]
+        await self.bus.publish(parked(stage), encode(message), id=f"{stage}.{delivery.sequence}.{digest}")
         self.telemetry.metrics.parked.add(stage=stage, reason=kind)
         self.log.error(
             "parked",

@@ -7,6 +7,7 @@ the spans. Labels name stages and outcomes, never a facility and never a subject
 """
 
 import random
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,9 +96,15 @@ class Telemetry:
         return generate_latest(self.metrics.registry)
 
     def close(self) -> None:
-        self.metrics.close(FLUSH_WITHIN_S)
+        """Hand over what is held. Returns within FLUSH_WITHIN_S even when the collector is away, and blocks meanwhile."""
+        closing = threading.Thread(target=self._hand_over, name="telemetry-close", daemon=True)
+        closing.start()
+        closing.join(FLUSH_WITHIN_S)
+
+    def _hand_over(self) -> None:
         if self._sink is not None:
             self._sink.close(FLUSH_WITHIN_S)
+        self.metrics.close(FLUSH_WITHIN_S)
 
 
 class BatchSpan:

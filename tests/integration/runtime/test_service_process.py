@@ -86,7 +86,7 @@ async def until(holds: Callable[[], bool]) -> None:
 async def until_answer(holds: Callable[[], Awaitable[bool]]) -> None:
     """What another process does gives no event: look again until it is so, or the deadline has passed."""
     async with asyncio.timeout(DEADLINE_S):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
 
 
