@@ -53,7 +53,7 @@ Admission: TypeAlias = Pass | Hold | Refuse | Again
 
 def keys_admitted(vetted: Vetted) -> set[bytes]:
     """The records that `admit` reads, as far as the statement tells. Raises BadFacts."""
-    return keys_of_terms() | keys_of_statement(vetted)
+    return keys_of_terms() | keys_of_statement(vetted, books=False)
 
 
 def admit(view: View, vetted: Vetted, *, time_ms: int, pending: Container[Number]) -> Admission:

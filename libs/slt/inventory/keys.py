@@ -11,6 +11,7 @@ section 6): only `kind_of` and `fields_of` take one apart.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import cbor2
@@ -43,6 +44,8 @@ class RecordKind:
     value: str
     meaning: str
 
+
+KEYS_REMEMBERED: Final = 32_768  # one is asked for several times within a block, those of an area for every report
 
 ENTRIES_PER_RECORD: Final = 64  # one hash for the entries of most reports, and a change touches few of a large one
 
@@ -108,6 +111,7 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
 }
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def key(kind: Kind, *values: str | int | bytes) -> bytes:
     """The key of one record: CBOR of the kind and `values`, as many as the table has for this kind."""
     assert len(values) == len(RECORDS[kind].key), f"a {kind.name} key has {RECORDS[kind].key}"

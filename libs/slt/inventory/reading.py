@@ -19,8 +19,11 @@ def keys_of_terms() -> set[bytes]:
     return {key(Kind.PARAMETER, name) for name in _PARAMETERS}
 
 
-def keys_of_statement(vetted: Vetted) -> set[bytes]:
-    """What judging and applying a statement reads, but for entries that an addition put elsewhere. Raises BadFacts."""
+def keys_of_statement(vetted: Vetted, *, books: bool = True) -> set[bytes]:
+    """What judging a statement reads, but for entries that an addition put elsewhere. Raises BadFacts.
+
+    With `books`, what applying it reads as well.
+    """
     keys = {key(Kind.SPENT, vetted.statement_id)}
     for kid in (vetted.kid, *vetted.endorsers):
         keys |= {key(Kind.IDENTITY, kid), key(Kind.REVOKED, kid)}
@@ -33,7 +36,8 @@ def keys_of_statement(vetted: Vetted) -> set[bytes]:
             key(Kind.REPORT, state, mba, facts.number),
             key(Kind.DOCUMENT, state, mba, facts.document_digest),
         }
-        keys.update(key(Kind.BOOK, state, mba, category) for category in ELEMENT_LABELS)
+        if books:
+            keys.update(key(Kind.BOOK, state, mba, category) for category in ELEMENT_LABELS)
         for number, entry in _targets(facts):
             keys |= _keys_of_entry(state, mba, number, entry)
     return keys

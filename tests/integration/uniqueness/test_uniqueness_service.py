@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -342,7 +343,7 @@ def _url(running: Running) -> str:
     return url
 
 
-async def _get(running: Running, path: str) -> dict[str, object] | object:
+async def _get(running: Running, path: str) -> Any:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{_url(running)}{path}")
         assert answer.status_code == 200, answer.text
