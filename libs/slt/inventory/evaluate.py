@@ -184,9 +184,8 @@ def _told(vetted: Vetted, ruling: Ruling) -> tuple[WireFinding, ...]:
 def _verdict(
     terms: Terms, vetted: Vetted, ruling: Ruling, told: Sequence[WireFinding], log_index: int | None
 ) -> Verdict:
-    """A void verdict says nothing about the statement, and so commits to no facts and no findings."""
-    has_facts = ruling.final and vetted.facts is not None
-    has_findings = ruling.final and vetted.findings_salt != b""
+    """Every verdict commits to the facts and findings that it was judged by, void ones too: a replay needs the same."""
+    has_findings = vetted.findings_salt != b""
     rows = [finding[:4] for finding in told]
     return Verdict(
         statement_id=Digest(vetted.statement_id),
@@ -194,6 +193,6 @@ def _verdict(
         log_index=log_index,
         evidence=None if ruling.evidence is None else Digest(ruling.evidence),
         rules_version=terms.rules_version,
-        facts_digest=facts_digest(vetted.facts_salt, vetted.facts) if has_facts and vetted.facts is not None else None,
+        facts_digest=None if vetted.facts is None else facts_digest(vetted.facts_salt, vetted.facts),
         findings_digest=findings_digest(vetted.findings_salt, rows) if has_findings else None,
     )
