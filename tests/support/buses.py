@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from slt.bus.jetstream import JetStreamBus, connect
+from slt.bus.jsapi import ask
 from slt.bus.memory import MemoryBroker, MemoryBus
 from slt.bus.streams import TABLE, Table
 from slt.runtime.run import ServiceBus
@@ -48,6 +49,9 @@ class World(Protocol):
     async def crash(self, bus: ServiceBus) -> None:
         """Kill the client behind `bus`."""
 
+    async def stored(self, stream: str) -> int:
+        """How many messages the stream holds now."""
+
 
 class MemoryWorld:
     def __init__(self, table: Table) -> None:
@@ -65,6 +69,9 @@ class MemoryWorld:
     async def crash(self, bus: ServiceBus) -> None:
         assert isinstance(bus, MemoryBus)
         self.broker.crash(bus)
+
+    async def stored(self, stream: str) -> int:
+        return len(self.broker.messages(stream))
 
 
 class JetStreamWorld:
@@ -90,6 +97,11 @@ class JetStreamWorld:
         bus._closing = True  # Nothing is flushed and nothing given back: the socket is simply gone.
         bus._up.clear()
         await bus._client.close()
+
+    async def stored(self, stream: str) -> int:
+        async with connect(self.server.url, name="count", table=self.table) as bus:
+            await bus._up.wait()
+            return int((await ask(bus._client, f"STREAM.INFO.{stream}", {}))["state"]["messages"])
 
 
 @asynccontextmanager

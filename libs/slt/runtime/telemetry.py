@@ -96,7 +96,7 @@ class Telemetry:
         return generate_latest(self.metrics.registry)
 
     def close(self) -> None:
-        """Hand over what is held. Returns within FLUSH_WITHIN_S even when the collector is away, and blocks meanwhile."""
+        """Hand over what is held. Blocks for at most FLUSH_WITHIN_S, even when the collector is away."""
         closing = threading.Thread(target=self._hand_over, name="telemetry-close", daemon=True)
         closing.start()
         closing.join(FLUSH_WITHIN_S)
