@@ -53,12 +53,12 @@ async def connect(
     """
     bus = JetStreamBus(name=name, table=table, patience_s=patience_s)
     connecting = asyncio.create_task(bus.open(url, nkey=_nkey(nkey_seed_file), tls=tls))
+    connecting.add_done_callback(bus.opened)
     try:
         yield bus
     finally:
         connecting.cancel()
-        with suppress(asyncio.CancelledError):
-            await connecting
+        await asyncio.wait({connecting})
         await bus.close()
 
 
@@ -124,6 +124,12 @@ class JetStreamBus:
         )
         await self._publisher.open()
         await self._on_connected()
+
+    def opened(self, opening: "asyncio.Task[None]") -> None:
+        """What `open` did not try again is an address that can never work: the bus has failed."""
+        if not opening.cancelled() and (error := opening.exception()) is not None:
+            self.last_error = f"{type(error).__name__}: {error}"
+            self.failed.set()
 
     async def declare(self) -> None:
         began = time.monotonic()
@@ -290,6 +296,8 @@ class JetStreamBus:
         self._up.clear()
         if self._redeclaring is not None:
             self._redeclaring.cancel()
+        if self._client._flush_queue is None:  # It never got as far as having anything to close, and cannot say so.
+            return
         with suppress(NatsError, OSError, TimeoutError):  # The process ends; there is nobody left to tell.
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._client.close()

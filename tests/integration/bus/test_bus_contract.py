@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from slt.bus import Bus, BusDown, Delivery, NoReply, StreamFull, TooLarge
-from slt.bus.streams import MAX_PAYLOAD_BYTES
+from slt.bus.streams import MAX_PAYLOAD_BYTES, TABLE
 from tests.support.buses import ACK_WAIT_S, DEADLINE_S, DUPLICATE_WINDOW_S, JetStreamWorld, World, small_table, world_of
 
 SUBMIT = "slt.submit.XL.XLR1"
@@ -442,6 +443,32 @@ async def test_a_deleted_stream_is_declared_again(tmp_path: Path) -> None:
             await bus.publish(SUBMIT, b"two")
             while (await soon(messages)).data != b"two":
                 pass  # The word that `one` was done may be lost with what was deleted.
+
+
+async def test_messages_of_the_largest_size_flow_and_are_bounded_in_memory(tmp_path: Path) -> None:
+    """A reader that may hold many messages does not hold many large ones: it asks for no more than fits."""
+    table = replace(TABLE, consumers=small_table(ack_wait_s=30.0).consumers)
+    async with world_of("jetstream", tmp_path, table) as world:
+        bus = await world.bus()
+        body = bytes(7 * 1024 * 1024)
+        for _ in range(14):
+            await bus.publish(SUBMIT, body)
+        async with aclosing(bus.deliveries("authentication", in_flight=1000)) as messages:
+            held = [await soon(messages) for _ in range(8)]
+            waiting = asyncio.create_task(soon(messages))
+            await asyncio.wait({waiting}, timeout=0.5)
+            while waiting.done():
+                held.append(waiting.result())
+                assert len(held) <= 13, "the reader takes whatever there is"
+                waiting = asyncio.create_task(soon(messages))
+                await asyncio.wait({waiting}, timeout=0.5)
+            for delivery in held:
+                await delivery.done()
+            count = len(held) + 1
+            await (await waiting).done()
+            while count < 14:
+                await (await soon(messages)).done()
+                count += 1
 
 
 async def test_a_changed_table_updates_the_streams_that_are_there(tmp_path: Path) -> None:

@@ -97,6 +97,15 @@ async def test_a_seed_file_that_holds_none_is_named(tmp_path: Path) -> None:
         await enter()
 
 
+async def test_an_address_that_can_never_work_fails_the_bus() -> None:
+    async with connect("nats://a b:port", name="x", patience_s=0.2) as bus:
+        async with asyncio.timeout(DEADLINE_S):
+            await bus.failed.wait()
+        assert bus.last_error
+        with pytest.raises(BusDown):
+            await bus.publish("slt.submit.XL.XLR1", b"report")
+
+
 @pytest.mark.parametrize("with_context", [True, False], ids=["by a context", "by the URL"])
 async def test_who_asks_for_tls_does_not_fall_back_to_plain_text(tmp_path: Path, with_context: bool) -> None:
     async with nats_server(tmp_path / "plain") as plain:
