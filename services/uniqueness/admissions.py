@@ -133,8 +133,8 @@ class Admissions(Listener):
                 continue
             try:
                 await self._answer(answers)
-            except (NoReply, Waiting) as silence:
-                batch.keep(delivery, f"answers wait for the ledger: {silence}")
+            except (NoReply, Waiting, BusDown, StreamFull) as silence:
+                batch.keep(delivery, f"answers wait for the ledger or the bus: {silence}")
             else:
                 del self._owed[delivery.sequence]
 
@@ -271,10 +271,16 @@ class Admissions(Listener):
                 known |= await self._store.load(need.keys)
 
     async def _publish(self, items: Sequence[Item], numbers: dict[bytes, Number], now_ms: int) -> None:
-        if items:
+        """Pass `items` on. Pending before they are published: a block may have their verdicts before this returns."""
+        if not items:
+            return
+        for item in items:
+            self.pending.add(item.statement_id, numbers[item.statement_id], now_ms)
+        try:
             await self._runtime.publish_items("admitted", items)
-            for item in items:
-                self.pending.add(item.statement_id, numbers[item.statement_id], now_ms)
+        except BaseException:
+            self.pending.decided(item.statement_id for item in items)
+            raise
 
     async def _hold(self, held: Sequence[tuple[Held, Item]]) -> None:
         """Keep what is not held yet. A retry of the same submission is held already, and its time runs on."""
