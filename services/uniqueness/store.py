@@ -47,7 +47,7 @@ class Store:
         self._engine = engine
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
         self._cache: dict[bytes, bytes | None] = {}
-        self._commits = 0  # so many times the state has changed under those who read
+        self._changes = 0  # goes up when a commit begins and when it has ended: odd while one is under way
         self._writing = asyncio.Lock()
 
     # The state
@@ -75,12 +75,14 @@ class Store:
     async def load(self, keys: Collection[bytes]) -> dict[bytes, bytes | None]:
         """The values of `keys`, all of one moment; None for a record that the state does not have."""
         while True:
-            commits = self._commits
+            changes = self._changes
+            if changes % 2:
+                return await self._read(list(keys))  # The cache may be of the moment before the commit.
             found = {key: self._cache[key] for key in keys if key in self._cache}
             wanted = [key for key in keys if key not in found]
             if wanted:
                 read = await self._read(wanted)
-                if commits != self._commits:
+                if changes != self._changes:
                     continue  # What was cached and what was read may be of two moments.
                 self._remember(read)
                 found |= read
@@ -108,20 +110,21 @@ class Store:
 
         A crash before the commit leaves the state before it; the block comes again and is evaluated again.
         """
-        async with self._writing, self._engine.begin() as connection:
-            moved = await connection.execute(
-                update(HEAD).where(HEAD.c.id == _ONE, HEAD.c.height == head.height - 1), _head_row(head)
-            )
-            if moved.rowcount != 1:
-                raise SecondWriter(f"the stored state does not stand at height {head.height - 1}")
-            await self._write(connection, {key: value for key, value in changes.items() if value is not None})
-            gone = [key for key, value in changes.items() if value is None]
-            for some in _cut(gone, ASKED_AT_ONCE):
-                await connection.execute(delete(RECORDS).where(RECORDS.c.key.in_(some)))
-        self._commits += 1
-        for key, value in changes.items():
-            if kind_of(key) in CACHED_KINDS:
-                self._cache[key] = value
+        self._changes += 1
+        try:
+            async with self._writing, self._engine.begin() as connection:
+                moved = await connection.execute(
+                    update(HEAD).where(HEAD.c.id == _ONE, HEAD.c.height == head.height - 1), _head_row(head)
+                )
+                if moved.rowcount != 1:
+                    raise SecondWriter(f"the stored state does not stand at height {head.height - 1}")
+                await self._write(connection, {key: value for key, value in changes.items() if value is not None})
+                gone = [key for key, value in changes.items() if value is None]
+                for some in _cut(gone, ASKED_AT_ONCE):
+                    await connection.execute(delete(RECORDS).where(RECORDS.c.key.in_(some)))
+            self._cache.update((key, value) for key, value in changes.items() if kind_of(key) in CACHED_KINDS)
+        finally:
+            self._changes += 1
 
     async def _read(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
         found: dict[bytes, bytes | None] = dict.fromkeys(keys)
