@@ -197,6 +197,7 @@ class JetStreamBus:
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes:
         self._check_size(data)
+        cancelled = _cancellations()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._up.wait()
@@ -204,7 +205,11 @@ class JetStreamBus:
         except MaxPayloadError:
             raise TooLarge(len(data), self._client.max_payload) from None
         except (NatsError, OSError, TimeoutError):
+            if _cancellations() > cancelled:
+                raise asyncio.CancelledError from None
             raise NoReply(subject, timeout_s=timeout_s) from None
+        if _cancellations() > cancelled:
+            raise asyncio.CancelledError
         return reply.data
 
     @asynccontextmanager
@@ -366,3 +371,13 @@ class JetStreamBus:
             self.forbidden = str(error)
         if not isinstance(error, (NatsError, OSError, TimeoutError)):
             self.failed.set()  # A bug in one of our callbacks, which nats-py would swallow.
+
+
+def _cancellations() -> int:
+    """How often this task was told to end.
+
+    `asyncio.wait_for`, beneath nats-py, swallows that before Python 3.12 when the answer comes in the same turn: a loop
+    around `request` would never end.
+    """
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
