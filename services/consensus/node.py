@@ -15,7 +15,7 @@ A crash may come at any line. What it leaves, and who repairs it:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.consensus import core
 from services.consensus.claims import HeightRegister, HeightTaken
@@ -47,6 +47,7 @@ class FinalBlock:
     height: int
     block_id: bytes
     message: BlockMessage
+    again: bool = False  # found by a start: it was shown before, by an earlier process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ class Node:
         for block in self._found:
             for items in block.items:
                 self._undecided.restore(items)
-            outcome.blocks.append(self._final(block, now_ms=now_ms))
+            outcome.blocks.append(replace(self._final(block, now_ms=now_ms), again=True))
         self._found = ()
         started = Started(now_ms=now_ms, last_claim=self._register.last, watermark=self._signer.watermark)
         self._carry_out([(now_ms, self.driver.step(started))], outcome)

@@ -158,7 +158,8 @@ class Service:
         """Carry on with what left the node."""
         self.standing = outcome.standing
         for final in outcome.blocks:
-            final = self._measures.block(final)  # noqa: PLW2901 - the same block, its items under their new spans
+            if not final.again:
+                final = self._measures.block(final)  # noqa: PLW2901 - the same block, its items under their new spans
             data = encode(final.message)
             self.young.add(final.height, data)
             self._publishing.put_nowait((final, data))

@@ -33,10 +33,10 @@ from slt.consensus.events import (
     Started,
     Stored,
     TimerFired,
-    Watermark,
 )
 from slt.consensus.limits import Limits
 from slt.consensus.records import BatchFormed, Certified, Head, Proposed, Recovered
+from slt.consensus.recovery import disagreement
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements.batches import Batch, batch_digest
@@ -143,7 +143,8 @@ class Authority:
     def _start(self, event: Started) -> Effects:
         """Compare log, register and signer; then finish the block that a crash interrupted, with exactly its bytes."""
         self._started_ms = event.now_ms
-        if trouble := self._disagreement(event.last_claim, event.watermark):
+        trouble = disagreement(self.head, self._proposed, self.term, event.last_claim, event.watermark)
+        if trouble:
             return self._halt(trouble)
         self.halted = ""
         block = self._proposed
@@ -152,48 +153,6 @@ class Authority:
         # Saved before the crash, so all that claim and signature need is durable. A claim that is there is this one.
         claimed = event.last_claim is not None and event.last_claim.height == block.height
         return Effects(claim=None if claimed else self._claim(block), sign=self._sign(block))
-
-    def _disagreement(self, claim: Claim | None, mark: Watermark | None) -> str:
-        """Why the three stores cannot be of one history ("" = they can): one was lost, or put back from a copy."""
-        return self._register_trouble(claim) or self._signer_trouble(claim, mark) or self._term_trouble()
-
-    def _register_trouble(self, claim: Claim | None) -> str:
-        """The last claim is that of the last certified block, or of the one after it."""
-        head, block = self.head, self._proposed
-        if claim is None:
-            return f"the height register is empty and the log stands at height {head.height}" if head.height else ""
-        if block is not None and claim.height == block.height:
-            same = (claim.block_id, claim.header) == (block.block_id, block.header)
-        elif claim.height == head.height:
-            same = claim.block_id == head.block_id
-        else:
-            log_end = block.height if block else head.height
-            return f"the height register ends at height {claim.height} and the log at {log_end}: one of them was lost"
-        return "" if same else f"height {claim.height} is claimed for another block than the log holds"
-
-    def _signer_trouble(self, claim: Claim | None, mark: Watermark | None) -> str:
-        """The last signature is that of the last certified block, or of the claim after it."""
-        head = self.head
-        if mark is None:
-            return f"the signer's watermark is gone and the log stands at height {head.height}" if head.height else ""
-        if mark.term > self.term.term:
-            return f"the signer has signed under term {mark.term}; this process has term {self.term.term}"
-        if claim is None or mark.height > claim.height:
-            return f"the signer has signed height {mark.height}, which the height register does not hold"
-        if mark.height < head.height:
-            return f"the signer's watermark is at height {mark.height} and the log at {head.height}: it was put back"
-        if mark.block_id != (head.block_id if mark.height == head.height else claim.block_id):
-            return f"the signer has signed another block at height {mark.height} than the log holds"
-        return ""
-
-    def _term_trouble(self) -> str:
-        """The next block is one of this term's."""
-        next_height = self.head.height + 1
-        if next_height < self.term.start_height:
-            return f"term {self.term.term} starts at height {self.term.start_height}; the next height is {next_height}"
-        if next_height == self.term.start_height and self.head.block_id != self.term.parent_id:
-            return f"term {self.term.term} starts on another block than the one at height {self.head.height}"
-        return ""
 
     # Admitted
 
