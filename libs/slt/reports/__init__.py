@@ -3,6 +3,7 @@
 `judge` answers with every problem of a document, and with its facts when it has no errors. Start with judgement.py.
 """
 
+from slt.reports.dates import day_anywhere
 from slt.reports.facts import BadFacts, EntryFacts, Facts, parse_facts
 from slt.reports.findings import Finding, Judgement, Severity
 from slt.reports.judgement import FINDINGS_MAX, judge
@@ -22,6 +23,7 @@ __all__ = [
     "Reference",
     "Severity",
     "Unreadable",
+    "day_anywhere",
     "judge",
     "parse_facts",
     "read_entries",

@@ -4,6 +4,10 @@ from typing import Final
 
 from slt.reports.signs import BOOK_SIGN, CATEGORY_CHANGES
 
+SIGNS: Final = frozenset('+-* =><.,()$%"?&')
+"""Signs in values besides capitals and digits: those of Regulation (Euratom) 302/2005 less `:`, `;` and `/`, which
+divide (reports.md 2.5; SG-FM-1172 leaves its list open)."""
+
 KINDS: Final = {
     "I": "inventory change report",
     "P": "physical inventory listing",
@@ -22,7 +26,9 @@ REBATCHING: Final = frozenset({"RM", "RP"})
 RECEIPTS: Final = frozenset({"RD", "RF"})
 SHIPMENTS: Final = frozenset({"SD", "SF"})
 DOMESTIC: Final = frozenset({"RD", "SD"})
-"""Receipts and shipments that name a partner; the domestic ones name an area of the same State (V20, V21)."""
+OUTGOING: Final = SHIPMENTS | {"SN"}
+"""Receipts and shipments that name a partner; the domestic ones name an area of the same State (V20, V21). OUTGOING is
+whatever leaves the area as a shipment, also to an activity outside safeguards."""
 
 BALANCE: Final = frozenset({"PB", "BE", "BA", "PE", "MF"})
 """Label 411 in a material balance report, besides the consolidated changes."""
@@ -40,6 +46,12 @@ CONTAINMENTS: Final = frozenset("12345678AEGHJKLMNQRUVO")
 QUALITIES: Final = frozenset("FGAHBJCKDLEM")
 """Label 430, position 1 to 4 (reports.md 1.7). Sealed sources are the pair Q/S in positions 1 and 2."""
 
+FUEL: Final = frozenset("BD")
+"""Physical forms of fuel: elements and components."""
+IRRADIATED_FUEL: Final = "G"
+FRESH_FUEL: Final = "F"
+"""Label 430, position 4."""
+
 MEASUREMENT_BASES: Final = frozenset("NLMT")
 """Label 469, first item (reports.md 1.9)."""
 
@@ -47,6 +59,11 @@ UNKNOWN_BATCH: Final = "UNKNOWN"
 """Label 447, where the shipper's batch name is not known."""
 
 
-def may_be_negative(code: str) -> bool:
-    """Differences may be: DI, MF and the rounding adjustments (V14; reports.md 1.4)."""
-    return code in {"DI", "MF"} or (code.startswith("RA") and len(code) == 4)
+def is_adjustment(code: str) -> bool:
+    """RAxx, whatever xx is."""
+    return code.startswith("RA") and len(code) == 4
+
+
+def is_difference(code: str) -> bool:
+    """DI, MF and the rounding adjustments: what is left when one amount is taken from another (reports.md 1.4)."""
+    return code in {"DI", "MF"} or is_adjustment(code)

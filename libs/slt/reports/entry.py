@@ -69,7 +69,9 @@ class Entry:
     target: Target | None
     code: str
     weights: tuple[Weight, ...]
-    """By label."""
+    """By label; those that could be read."""
+    unread: bool
+    """It carries a weight that could not be read."""
 
 
 @lru_cache(CACHED)
@@ -145,11 +147,8 @@ def read_entry(labels: Mapping[str, str], kind: str, place: int) -> Entry:
     numbered = read_numbered(get("002", "")[:READ_MAX])
     number, total = numbered or (0, 0)
     status, _, target = get("309", "")[:READ_MAX].partition("/")
-    weights = [
-        weight
-        for label in labels
-        if label in WEIGHTS and (weight := read_weight(label, labels[label][:READ_MAX])) is not None
-    ]
+    carried = [read_weight(label, labels[label][:READ_MAX]) for label in labels if label in WEIGHTS]
+    weights = [weight for weight in carried if weight is not None]
     weights.sort()
     return Entry(
         name=f"{kind}/{number or place}",
@@ -163,6 +162,7 @@ def read_entry(labels: Mapping[str, str], kind: str, place: int) -> Entry:
         target=read_target(target) if target else None,
         code=get("411", "")[:READ_MAX],
         weights=tuple(weights),
+        unread=len(weights) < len(carried),
     )
 
 

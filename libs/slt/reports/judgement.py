@@ -8,22 +8,22 @@ from slt.reports.codes import KINDS
 from slt.reports.entry import CACHED, READ_MAX, Entry, facts_of, kind_of, read_date, read_entry, read_period
 from slt.reports.facts import ENTRIES_MAX, Facts, content_digest, document_digest, notes_digest
 from slt.reports.findings import Finding, Judgement, Severity
-from slt.reports.labels import WEIGHTS
+from slt.reports.profiles import IAEA, Profile, profile_of
 from slt.reports.reader import RawEntry, content_of, first_entry, labels_of, read_raw, text_of
 from slt.reports.reference import Reference
 from slt.reports.rules import RULES_VERSION
 from slt.reports.rules.registry import (
-    ENTRY_RULES,
     FIELD_RULES,
     NOTE_RULES,
     RAW_RULES,
-    REPORT_RULES,
     Context,
     NcRow,
     OiRow,
     Problem,
     Report,
     Rule,
+    entry_rules,
+    report_rules,
 )
 
 FINDINGS_PER_RULE_MAX: Final = 20
@@ -41,19 +41,21 @@ _EMPTY: Final = Rule("V01", "error", "reports.md 3.1", "A document has at least 
 _ENTRIES: Final = Rule("V50", "error", "reports.md 3.3", "A report has a bounded number of entries.")
 
 
-def judge(document: bytes, reference: Reference) -> Judgement:
-    """Apply every rule to `document`. A pure function of both arguments and the rule set.
+def judge(document: bytes, reference: Reference, *, today: str | None = None) -> Judgement:
+    """Apply every rule to `document`, as the profile of its area has them. A pure function of its arguments.
 
+    `today` (YYYYMMDD) is the day beyond which no report can be dated, for V32; without it that rule is silent. Whoever
+    has a clock gives slt.reports.dates.day_anywhere(now): a report carries the date of its place, and no zone.
     Takes any bytes and never raises. Time and memory are linear in the document.
     """
     found = Findings()
     if document.startswith(BYTE_ORDER_MARKS):
         found.add(_BYTES, "", Problem("The file begins with a byte order mark. Save it as plain ASCII text."))
     text = text_of(document)
-    report, content = _read(text, reference, found)
+    report, content = _read(text, reference, today, found)
     if report is None:
         return Judgement(verdict="reject", findings=found.all(), facts=None, country=None, mba=None, number=None)
-    for rule, check in REPORT_RULES:
+    for rule, check in report_rules(report.context.kind):
         for problem in check(report):
             found.add(rule, problem.entry, problem)
     head = report.context.head
@@ -69,7 +71,7 @@ def judge(document: bytes, reference: Reference) -> Judgement:
     )
 
 
-def _read(text: str, reference: Reference, found: "Findings") -> tuple[Report | None, list[str]]:
+def _read(text: str, reference: Reference, today: str | None, found: "Findings") -> tuple[Report | None, list[str]]:
     """Go through the entries once: raw, field and entry rules as they pass; rows for the report rules remain."""
     context: Context | None = None
     entries: list[OiRow] = []
@@ -87,10 +89,11 @@ def _read(text: str, reference: Reference, found: "Findings") -> tuple[Report | 
         kind = kind_of(labels)
         entry = read_entry(labels, kind, len(entries if kind == "OI" else notes) + 1)
         if context is None:
-            context = _context(entry, text, reference)
+            context = _context(entry, text, reference, today)
+            found.profile = context.profile
         _check_raw(raw, labels, entry, found)
         _check_fields(labels, entry, found)
-        for rule, check in ENTRY_RULES if kind == "OI" else NOTE_RULES:
+        for rule, check in entry_rules(context.kind, entry.status, entry.code) if kind == "OI" else NOTE_RULES:
             for problem in check(entry, context):
                 found.add(rule, entry.name, problem)
         if kind == "OI":
@@ -108,18 +111,24 @@ def _read(text: str, reference: Reference, found: "Findings") -> tuple[Report | 
     return Report(context=context, entries=entries, notes=notes), content
 
 
-def _context(first: Entry, text: str, reference: Reference) -> Context:
+def _context(first: Entry, text: str, reference: Reference, today: str | None) -> Context:
     """What the entries are held against: the first accounting entry, or the first note where there is none."""
     head = first
     if first.kind == "NC" and (raw := first_entry(text, "OI")):
         head = read_entry(labels_of(raw), "OI", 1)
-    kind = head.labels.get("010", "")
+    get = head.labels.get
+    kind = get("010", "")
+    mba = reference.mba(head.country, get("307", "")[:READ_MAX])
     return Context(
         kind=kind if kind in KINDS else "",
         head=head,
         country=head.country,
-        mba=reference.mba(head.country, head.labels.get("307", "")[:READ_MAX]),
+        mba=mba,
+        profile=IAEA if mba is None else profile_of(mba.profile),
         reference=reference,
+        period=read_period(get("015", "")[:READ_MAX]),
+        date=read_date(get("003", "")[:READ_MAX]) or "",
+        today=today,
     )
 
 
@@ -154,7 +163,8 @@ def _row(entry: Entry) -> OiRow:
         name=entry.name,
         total=entry.total,
         noted=labels.get("390") == "Y",
-        weighed=bool(entry.weights) or not WEIGHTS.isdisjoint(labels),
+        weighed=bool(entry.weights) or entry.unread,
+        unread=entry.unread,
         facts=facts_of(entry),
     )
 
@@ -169,7 +179,7 @@ def _facts(document: bytes, content: Iterable[str], report: Report, reference: R
     context = report.context
     head = context.head
     mba = head.labels["307"]
-    period = read_period(head.labels.get("015", "")) or ("", "")
+    period = context.period or ("", "")
     return Facts(
         rules_version=RULES_VERSION,
         reference_version=reference.version,
@@ -179,7 +189,7 @@ def _facts(document: bytes, content: Iterable[str], report: Report, reference: R
         kind=context.kind,
         period_from=period[0],
         period_to=period[1],
-        date=read_date(head.labels["003"]) or "",
+        date=context.date,
         document_digest=document_digest(mba, document),
         content_digest=content_digest(mba, "".join(content).encode("ascii")),
         entries=tuple([row.facts for row in report.entries]),
@@ -190,14 +200,21 @@ def _facts(document: bytes, content: Iterable[str], report: Report, reference: R
 class Findings:
     """Collects findings, bounded for each rule and severity; what goes past the bound is counted."""
 
+    profile: Profile
+    """Of the reporting area, once it is known; it decides severities."""
+
     def __init__(self) -> None:
+        self.profile = IAEA
         self._listed: list[Finding] = []
         self._counts: dict[tuple[str, Severity], int] = {}
         self.errors = 0
         self.warnings = 0
 
     def add(self, rule: Rule, entry: str, problem: Problem) -> None:
-        severity = problem.severity or rule.severity
+        ruling = self.profile.rulings.get(rule.id, rule.severity)
+        if ruling == "off":
+            return
+        severity = problem.severity or ruling
         if severity == "error":
             self.errors += 1
         else:

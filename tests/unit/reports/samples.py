@@ -1,11 +1,12 @@
 """The sample world in the hands of a test: its reference data, its documents, and small changes to them."""
 
 import tomllib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from slt.reports import Reference, judge, read_report, write_report
+from slt.reports import Judgement, Reference, Severity, judge, read_report, write_report
 from slt.statements.genesis import Mba
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "reports"
@@ -53,13 +54,28 @@ def entries(name: str) -> list[Labels]:
 
 def changed(name: str, at: int, **labels: str | None) -> bytes:
     """The sample with labels of entry `at` (from 0) set, or with None taken out. `_309="N"` is label 309."""
+    return edited(name, {at: labels})
+
+
+def edited(name: str, changes: dict[int, dict[str, str | None]]) -> bytes:
+    """The sample with labels of several entries (from 0) set or taken out."""
     report = entries(name)
-    for key, value in labels.items():
-        label = key.removeprefix("_")
-        if value is None:
-            del report[at][label]
-        else:
-            report[at][label] = value
+    for at, labels in changes.items():
+        for key, value in labels.items():
+            label = key.removeprefix("_")
+            if value is None:
+                del report[at][label]
+            else:
+                report[at][label] = value
+    return write_report(report)
+
+
+def only(name: str, *kept: int, **labels: str) -> bytes:
+    """The sample with these accounting entries alone (from 0), counted anew, and labels set in all of them."""
+    report = [entries(name)[at] for at in kept]
+    for number, entry in enumerate(report, start=1):
+        entry.update({key.removeprefix("_"): value for key, value in labels.items()})
+        entry["002"] = f"1/{len(report)}" if number == 1 else str(number)
     return write_report(report)
 
 
@@ -78,10 +94,19 @@ def replaced(name: str, old: str, new: str) -> bytes:
     return text.replace(old.encode(), new.encode("latin-1"), 1)
 
 
-def errors(data: bytes) -> set[str]:
+def errors(data: bytes, reference: Reference = REFERENCE, *, today: str | None = None) -> set[str]:
     """The rules that reject a document."""
-    return {finding.rule for finding in judge(data, REFERENCE).findings if finding.severity == "error"}
+    return _rules(judge(data, reference, today=today), "error")
 
 
-def warnings(data: bytes) -> set[str]:
-    return {finding.rule for finding in judge(data, REFERENCE).findings if finding.severity == "warning"}
+def warnings(data: bytes, reference: Reference = REFERENCE, *, today: str | None = None) -> set[str]:
+    return _rules(judge(data, reference, today=today), "warning")
+
+
+def _rules(judgement: Judgement, severity: Severity) -> set[str]:
+    return {finding.rule for finding in judgement.findings if finding.severity == severity}
+
+
+def reference_with(mba: str, **fields: Any) -> Reference:
+    """The reference data of the sample world, with fields of one area changed: `profile="euratom"`."""
+    return Reference.of((replace(area, **fields) if area.mba == mba else area for area in areas()), version=1)

@@ -40,6 +40,22 @@ def test_a_sample_has_no_error(name: str) -> None:
     assert f"{judgement.mba}-{judgement.number}" == name
 
 
+WARNINGS: dict[str, list[str]] = {}
+"""Sample -> rules that warn. None: section 8 leads one to expect flags of the C rules only (C16 of XLT1-9, C27 of
+XLR1-46), and the samples are in time, within their months, and weighed as their facilities do."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_has_the_warnings_that_the_design_leads_one_to_expect(name: str) -> None:
+    judgement = judge(document(name), REFERENCE, today="20260210")
+    assert [finding.rule for finding in judgement.findings] == WARNINGS.get(name, [])
+    assert judgement.verdict == ("flag" if name in WARNINGS else "ok")
+
+
+def test_there_are_25_samples() -> None:
+    assert len(NAMES) == 25
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_is_in_canonical_form(name: str) -> None:
     assert write_report(read_report(document(name))) == document(name)

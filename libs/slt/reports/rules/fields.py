@@ -5,6 +5,7 @@ Pure functions of label and content: the judge remembers their answers, since th
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from slt.reports import codes
@@ -15,20 +16,26 @@ from slt.reports.labels import NAMES, SEPARATORS, WEIGHTS
 from slt.reports.quantities import DECIMALS_MAX, INTEGER_DIGITS_MAX, MG_MAX, MG_PER_UNIT, format_mg, unit_of
 from slt.reports.rules.registry import Problem, field_rule
 
-PERMITTED: Final = frozenset('ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-* =><.,()$%"?&')
-"""The characters of Regulation (Euratom) 302/2005 less `:`, `;` and `/`, which divide (reports.md 2.5, 7)."""
+FREE_TEXT: Final = frozenset({"391", "436"})
+"""Labels whose signs the profile permits; a rule about entries looks at them."""
 
-_NOT_PERMITTED: Final = {
-    separators: re.compile(f"[^{re.escape(''.join(sorted(PERMITTED)))}{re.escape(separators)}]")
-    for separators in {"", *SEPARATORS.values()}
-}
 _NOT_IN_AREA_CODES: Final = re.compile(r"[^A-Z0-9-]")
 
 
-@field_rule("V06", "reports.md 3.1, 2.5; REGDOC-2.13.1 reserved characters", labels=NAMES)
+@lru_cache(64)
+def _not_permitted(signs: frozenset[str], separators: str) -> re.Pattern[str]:
+    return re.compile(f"[^A-Z0-9{re.escape(''.join(sorted(signs)))}{re.escape(separators)}]")
+
+
+@field_rule("V06", "reports.md 3.1, 2.5; REGDOC-2.13.1 reserved characters", labels=NAMES.keys() - FREE_TEXT)
 def permitted_characters(label: str, value: str) -> Iterator[Problem]:
     """Capitals, digits and the permitted signs only; no separator inside a value."""
-    match = _NOT_PERMITTED[SEPARATORS.get(label, "")].search(value)
+    return characters(label, value, codes.SIGNS)
+
+
+def characters(label: str, value: str, signs: frozenset[str]) -> Iterator[Problem]:
+    """The first character of `value` that is no capital, digit, one of `signs`, or separator of its items."""
+    match = _not_permitted(signs, SEPARATORS.get(label, "")).search(value)
     if match is None:
         return
     character = match[0]
@@ -44,7 +51,7 @@ def permitted_characters(label: str, value: str) -> Iterator[Problem]:
         why = "This value has a character that is not ASCII. Write it in Latin capitals, digits and permitted signs."
     else:
         why = "This value has a character that is not permitted. Leave it out, or write it in words."
-    yield Problem(why, label, shown(value), 'A-Z 0-9 + - * = > < . , ( ) $ % " ? & and blank')
+    yield Problem(why, label, shown(value), f"A-Z 0-9 {' '.join(sorted(signs - {' '}))} and blank")
 
 
 def _area_codes(label: str, value: str) -> list[str]:

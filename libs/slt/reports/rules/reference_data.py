@@ -1,11 +1,11 @@
-"""V15, V16, V21: the report against the reference data (reports.md 3.1, 3.2)."""
+"""V15, V16, V21, V34, V37, V38: the report against the reference data (reports.md 3.1, 3.2)."""
 
 from collections.abc import Iterator
 
 from slt.reports import codes
-from slt.reports.entry import READ_MAX, Entry, read_date, read_period
+from slt.reports.entry import READ_MAX, Entry, read_date, read_number
 from slt.reports.findings import shown
-from slt.reports.rules.registry import Context, Problem, Report, entry_rule, report_rule
+from slt.reports.rules.registry import LIVE, Context, Problem, Report, entry_rule, report_rule
 from slt.statements.genesis import Mba
 
 
@@ -37,10 +37,9 @@ def area_and_facility(report: Report) -> Iterator[Problem]:
             head.name,
         )
     if context.kind in {"P", "M"}:
-        period = read_period(head.labels.get("015", "")[:READ_MAX])
-        yield from _closed(mba, "015", period[1] if period else "", head.name)
+        yield from _closed(mba, "015", context.period[1] if context.period else "", head.name)
     elif context.kind == "T":
-        yield from _closed(mba, "003", read_date(head.labels.get("003", "")[:READ_MAX]) or "", head.name)
+        yield from _closed(mba, "003", context.date, head.name)
 
 
 @entry_rule("V15", "reports.md 3.1")
@@ -91,7 +90,7 @@ def owner_of_the_area(report: Report) -> Iterator[Problem]:
         )
 
 
-@entry_rule("V21", "reports.md 3.2")
+@entry_rule("V21", "reports.md 3.2", codes=codes.RECEIPTS | codes.SHIPMENTS)
 def partner(entry: Entry, context: Context) -> Iterator[Problem]:
     """The partner of RD and SD is another area of the same State, that of RF and SF is abroad."""
     if entry.status in {"D", "U"}:
@@ -136,4 +135,62 @@ def partner(entry: Entry, context: Context) -> Iterator[Problem]:
             label,
             shown(value),
             "another State",
+        )
+
+
+@entry_rule("V34", "reports.md 3.2, 1.3", kinds="IP", statuses=LIVE, severity="warning")
+def kind_of_measurement_point(entry: Entry, context: Context) -> Iterator[Problem]:
+    """A change passes a flow measurement point; what a listing names lies at one for inventory."""
+    mba = context.mba
+    kmp = entry.labels.get("407")
+    if mba is None or kmp is None:
+        return
+    wanted, other = mba.flow_kmps, mba.inventory_kmps
+    flow = context.kind == "I"
+    if not flow:
+        wanted, other = other, wanted
+    if kmp in other and kmp not in wanted:
+        is_, needs = ("inventory", "flow") if flow else ("flow", "inventory")
+        yield Problem(
+            f"This key measurement point is for {is_}, and this type of report needs one for {needs}. "
+            "Correct label 407.",
+            "407",
+            kmp,
+            " ".join(wanted),
+        )
+
+
+@entry_rule("V37", "reports.md 3.2, 1.3", kinds="IP", statuses=LIVE, severity="warning")
+def items_of_the_area(entry: Entry, context: Context) -> Iterator[Problem]:
+    """In an item area every entry is of at least one item; in a bulk area of as many as the profile says."""
+    mba = context.mba
+    if mba is None:
+        return
+    least = 1 if mba.kind == "item" else context.profile.bulk_items_min
+    if not least:
+        return
+    items = read_number(entry.labels.get("470", ""))
+    if items is not None and items < least:
+        where = "an area of items" if mba.kind == "item" else f"an area of profile {context.profile.name}"
+        yield Problem(
+            f"Area {mba.mba} is {where}, where an entry has at least {least}. State the number of items.",
+            "470",
+            str(items),
+            f"{least} or more",
+        )
+
+
+@entry_rule("V38", "reports.md 3.2, 1.4", kinds="I", statuses=LIVE, codes=codes.OUTGOING, severity="warning")
+def plutonium_of_irradiated_fuel(entry: Entry, context: Context) -> Iterator[Problem]:
+    """Irradiated fuel that leaves a reactor states its plutonium."""
+    if context.mba is None or context.mba.type != "reactor" or "700" in entry.labels:
+        return
+    material = entry.labels.get("430", "")
+    if material.endswith(f"/{codes.IRRADIATED_FUEL}"):
+        yield Problem(
+            "Irradiated fuel leaves a reactor with the plutonium that was made in it. Add its weight in label 700, "
+            "or correct the material description.",
+            "700",
+            "",
+            f"700 with {shown(material)}",
         )

@@ -8,16 +8,19 @@ A rule is one small function that yields a Problem for each thing it objects to.
     report   all entries of a report together, after the last one       (Report)
 
 Several functions may speak for one rule number. A rule's severity and the place in the specification that it comes
-from stand beside its number, in its decorator.
+from stand beside its number, in its decorator; a profile may give it another severity (profiles.py). A rule about some
+kinds of reports, states of entries or codes says so in its decorator, and is not asked about the others.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from slt.reports.entry import Entry
 from slt.reports.facts import EntryFacts
 from slt.reports.findings import Severity
+from slt.reports.profiles import Profile
 from slt.reports.reader import RawEntry
 from slt.reports.reference import Reference
 from slt.statements.genesis import Mba
@@ -47,7 +50,15 @@ class Context:
     country: str
     mba: Mba | None
     """The reporting area, where the reference data knows it."""
+    profile: Profile
+    """Of the reporting area."""
     reference: Reference
+    period: tuple[str, str] | None
+    """015 of the head, YYYYMMDD; None where it cannot be read."""
+    date: str
+    """003 of the head, YYYYMMDD; "" where it cannot be read."""
+    today: str | None
+    """The caller's day, YYYYMMDD; None where the judge is not told."""
 
 
 class OiRow(NamedTuple):
@@ -60,6 +71,8 @@ class OiRow(NamedTuple):
     """390:Y."""
     weighed: bool
     """It carries a weight label, readable or not."""
+    unread: bool
+    """One of its weights could not be read: sums with it say nothing."""
     facts: EntryFacts
 
 
@@ -102,11 +115,57 @@ ReportCheck = Callable[[Report], Iterable[Problem]]
 RAW_RULES: Final[list[tuple[Rule, RawCheck]]] = []
 FIELD_RULES: Final[dict[str, list[tuple[Rule, FieldCheck]]]] = {}
 """By label."""
-ENTRY_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
-"""For accounting entries."""
 NOTE_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
 """For concise notes."""
-REPORT_RULES: Final[list[tuple[Rule, ReportCheck]]] = []
+
+LIVE: Final = frozenset({"N", "C", "A"})
+"""States of an entry that says something about material: deleted and invalid ones do not."""
+NEW: Final = frozenset({"N"})
+
+
+class _Everything:
+    """Contains whatever it is asked for: the rule is about all of them, also about what cannot be read."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_ALL: Final = _Everything()
+
+
+class _EntryRule(NamedTuple):
+    rule: Rule
+    check: EntryCheck
+    kinds: Container[str]
+    statuses: Container[str]
+    codes: Container[str]
+
+
+class _ReportRule(NamedTuple):
+    rule: Rule
+    check: ReportCheck
+    kinds: Container[str]
+
+
+_ENTRY_RULES: Final[list[_EntryRule]] = []
+_REPORT_RULES: Final[list[_ReportRule]] = []
+
+
+@lru_cache(1024)
+def entry_rules(kind: str, status: str, code: str) -> tuple[tuple[Rule, EntryCheck], ...]:
+    """The rules for an accounting entry of this report type, status and code of 411, in the order of registration."""
+    return tuple(
+        (rule, check)
+        for rule, check, kinds, statuses, codes in _ENTRY_RULES
+        if kind in kinds and status in statuses and code in codes
+    )
+
+
+@lru_cache(16)
+def report_rules(kind: str) -> tuple[tuple[Rule, ReportCheck], ...]:
+    """The rules for a whole report of this type, in the order of registration."""
+    return tuple((rule, check) for rule, check, kinds in _REPORT_RULES if kind in kinds)
+
 
 _Check = TypeVar("_Check", bound=Callable[..., Iterable[Problem]])
 
@@ -132,13 +191,20 @@ def field_rule(
 
 
 def entry_rule(
-    number: str, reference: str, *, notes: bool = False, severity: Severity = "error"
+    number: str,
+    reference: str,
+    *,
+    kinds: Container[str] = _ALL,
+    statuses: Container[str] = _ALL,
+    codes: Container[str] = _ALL,
+    notes: bool = False,
+    severity: Severity = "error",
 ) -> Callable[[EntryCheck], EntryCheck]:
-    """For accounting entries; with `notes`, for concise notes as well."""
+    """For accounting entries of these report types (010), states (309) and codes (411); with `notes`, for notes too."""
 
     def register(check: EntryCheck) -> EntryCheck:
         rule = _rule(number, severity, reference, check)
-        ENTRY_RULES.append((rule, check))
+        _ENTRY_RULES.append(_EntryRule(rule, check, kinds, statuses, codes))
         if notes:
             NOTE_RULES.append((rule, check))
         return check
@@ -154,9 +220,13 @@ def note_rule(number: str, reference: str, *, severity: Severity = "error") -> C
     return register
 
 
-def report_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[ReportCheck], ReportCheck]:
+def report_rule(
+    number: str, reference: str, *, kinds: Container[str] = _ALL, severity: Severity = "error"
+) -> Callable[[ReportCheck], ReportCheck]:
+    """For whole reports of these types (010)."""
+
     def register(check: ReportCheck) -> ReportCheck:
-        REPORT_RULES.append((_rule(number, severity, reference, check), check))
+        _REPORT_RULES.append(_ReportRule(_rule(number, severity, reference, check), check, kinds))
         return check
 
     return register
@@ -164,8 +234,9 @@ def report_rule(number: str, reference: str, *, severity: Severity = "error") ->
 
 def registered() -> Iterator[Rule]:
     """Every function that is registered, by rule number."""
-    rules = {rule for rule, _ in RAW_RULES} | {rule for rule, _ in ENTRY_RULES} | {rule for rule, _ in NOTE_RULES}
-    rules |= {rule for rule, _ in REPORT_RULES} | {rule for checks in FIELD_RULES.values() for rule, _ in checks}
+    rules = {rule for rule, _ in RAW_RULES} | {rule for rule, _ in NOTE_RULES}
+    rules |= {entry.rule for entry in _ENTRY_RULES} | {report.rule for report in _REPORT_RULES}
+    rules |= {rule for checks in FIELD_RULES.values() for rule, _ in checks}
     return iter(sorted(rules))
 
 

@@ -1,12 +1,14 @@
-"""V50, V52, V55, V60: the entries of one report against each other (reports.md 3.3)."""
+"""V50, V52 to V56, V60: the entries of one report against each other (reports.md 3.3)."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from slt.reports import codes
 from slt.reports.findings import shown
 from slt.reports.labels import WEIGHTS
-from slt.reports.rules.registry import NcRow, OiRow, Problem, Report, report_rule
+from slt.reports.quantities import format_quantity
+from slt.reports.rules.registry import LIVE, NcRow, OiRow, Problem, Report, report_rule
 from slt.reports.signs import category_of
 
 
@@ -50,11 +52,9 @@ def _numbered(rows: Sequence[tuple[str, int, int]]) -> Iterator[Problem]:
             )
 
 
-@report_rule("V52", "reports.md 3.3; SG-FM-1172 label 446")
+@report_rule("V52", "reports.md 3.3; SG-FM-1172 label 446", kinds="I")
 def one_change_of_a_batch_a_day(report: Report) -> Iterator[Problem]:
     """An ICR has no two entries of one code, date, batch and category."""
-    if report.context.kind != "I":
-        return
     seen: dict[tuple[str, str, str, int], str] = {}
     for row in report.entries:
         facts = row.facts
@@ -73,6 +73,77 @@ def one_change_of_a_batch_a_day(report: Report) -> Iterator[Problem]:
                     row.name,
                 )
                 break
+
+
+@report_rule("V53", "reports.md 3.3, 1.5", kinds="I")
+def rebatched_as_much_as_before(report: Report) -> Iterator[Problem]:
+    """What RM takes out of batches, RP puts into batches: in each category, the element and each isotope."""
+    rows = [row for row in report.entries if row.facts.code in codes.REBATCHING and row.facts.status == "N"]
+    if any(row.unread for row in rows):
+        return  # The weight that cannot be read has a finding of its own.
+    taken: dict[tuple[int, int], int] = {}
+    put: dict[tuple[int, int], int] = {}
+    for row in rows:
+        side = taken if row.facts.code == "RM" else put
+        present = {label for label, _ in row.facts.weights}
+        for label, mg in row.facts.weights:
+            place = (category_of(label, present), label)
+            side[place] = side.get(place, 0) + mg
+    for category, label in sorted(taken.keys() | put.keys()):
+        out, into = taken.get((category, label), 0), put.get((category, label), 0)
+        if out != into:
+            yield Problem(
+                f"The batches that are taken apart (RM) weigh {format_quantity(out, label)}, and those that are made "
+                f"of them (RP) {format_quantity(into, label)}. Correct the weights, or report the entry that is "
+                "missing.",
+                str(label),
+                format_quantity(into, label),
+                format_quantity(out, label),
+                rows[0].name,
+            )
+
+
+@report_rule("V54", "reports.md 3.3, 1.5", kinds="I", severity="warning")
+def production_with_burn_up(report: Report) -> Iterator[Problem]:
+    """Where irradiated fuel loses uranium (LN), plutonium is made (NP): of the same batch on the same date."""
+    produced = {
+        (row.facts.batch, row.facts.date)
+        for row in report.entries
+        if row.facts.code == "NP" and row.facts.status in LIVE
+    }
+    for row in report.entries:
+        facts = row.facts
+        if facts.code != "LN" or facts.status != "N" or not facts.material.endswith(f"/{codes.IRRADIATED_FUEL}"):
+            continue
+        if facts.batch and facts.date and (facts.batch, facts.date) not in produced:
+            yield Problem(
+                "Irradiated fuel loses uranium here, and no plutonium is made. Report the nuclear production (NP) of "
+                "this batch on the same date, or correct batch or date of the entry that does.",
+                "446",
+                shown(facts.batch),
+                f"NP of the batch on {facts.date}",
+                row.name,
+            )
+
+
+@report_rule("V56", "reports.md 3.3", kinds="P")
+def batch_once_at_a_measurement_point(report: Report) -> Iterator[Problem]:
+    """A listing names a batch once at each key measurement point."""
+    seen: dict[tuple[str, str], str] = {}
+    for row in report.entries:
+        facts = row.facts
+        if facts.status not in LIVE or not facts.batch:
+            continue
+        first = seen.setdefault((facts.kmp, facts.batch), row.name)
+        if first != row.name:
+            yield Problem(
+                f"Entry {first} already lists this batch at measurement point {shown(facts.kmp)}. List it once with "
+                "the weights of all its items, or give the batches different names.",
+                "446",
+                shown(facts.batch),
+                "once for each measurement point",
+                row.name,
+            )
 
 
 _NOTE_OF_ENTRY: Final = re.compile(r"E/([0-9]{1,9})")
@@ -142,11 +213,9 @@ def _bad_reference(note: NcRow, expected: str) -> Problem:
     )
 
 
-@report_rule("V60", "reports.md 3.3, 1.2")
+@report_rule("V60", "reports.md 3.3, 1.2", kinds="PM")
 def empty_listing_or_balance(report: Report) -> Iterator[Problem]:
     """A PIL or MBR with an entry 309:U is empty: that entry alone, without weights."""
-    if report.context.kind not in {"P", "M"}:
-        return
     for row in report.entries:
         if row.facts.status != "U":
             continue
