@@ -80,6 +80,20 @@ def test_what_is_off_by_rounding_is_stated_as_its_adjustment(amounts: Amounts, c
     assert _rules(adjusted) == set()
 
 
+def test_a_category_change_moves_two_books_in_one_entry() -> None:
+    """XLT1 blends 100 of 250 kg of natural uranium into depleted; each entry holds both elements."""
+    amounts = {"PB": ("250K", "40K"), "ND": ("100K", "100K"), "BA": ("150K", "140K"), "PE": ("150K", "140K")}
+    head = {label: text for label, text in entries("XLT1-8")[0].items() if label != "309"} | {"309": "N"}
+    report = [
+        {**head, "002": f"{at}/{len(amounts)}" if at == 1 else str(at), "411": code, "610": natural, "620": depleted}
+        for at, (code, (natural, depleted)) in enumerate(amounts.items(), start=1)
+    ]
+    assert judge(write_report(report), REFERENCE).findings == ()
+    report[1] = {**report[1], "411": "DN"}
+    found = {(finding.rule, finding.label) for finding in judge(write_report(report), REFERENCE).findings}
+    assert found == {("V57", "610"), ("V57", "620")}
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 10**9)), min_size=1, max_size=8))
 @settings(max_examples=60)
 def test_rebatching_takes_out_what_it_puts_in(moves: list[tuple[bool, int]]) -> None:

@@ -133,6 +133,11 @@ class _Everything:
 _ALL: Final = _Everything()
 
 
+def _each(values: Container[str]) -> Container[str]:
+    """Kinds are written as one text, "IPM", and asked for one by one: of a text, "" would be a part."""
+    return frozenset(values) if isinstance(values, str) else values
+
+
 class _EntryRule(NamedTuple):
     rule: Rule
     check: EntryCheck
@@ -204,7 +209,7 @@ def entry_rule(
 
     def register(check: EntryCheck) -> EntryCheck:
         rule = _rule(number, severity, reference, check)
-        _ENTRY_RULES.append(_EntryRule(rule, check, kinds, statuses, codes))
+        _ENTRY_RULES.append(_EntryRule(rule, check, _each(kinds), statuses, codes))
         if notes:
             NOTE_RULES.append((rule, check))
         return check
@@ -226,7 +231,7 @@ def report_rule(
     """For whole reports of these types (010)."""
 
     def register(check: ReportCheck) -> ReportCheck:
-        _REPORT_RULES.append(_ReportRule(_rule(number, severity, reference, check), check, kinds))
+        _REPORT_RULES.append(_ReportRule(_rule(number, severity, reference, check), check, _each(kinds)))
         return check
 
     return register

@@ -131,8 +131,8 @@ def plausible_enrichment(entry: Entry, _context: Context) -> Iterator[Problem]:
     weights = {weight.label: weight for weight in entry.weights}
     for element_label, isotope_label in ((ENRICHED, 670), (DEPLETED, 780)):
         element, isotope = weights.get(element_label), weights.get(isotope_label)
-        if element is None or isotope is None or element.mg <= 0:
-            continue
+        if element is None or isotope is None or element.mg <= 0 or isotope.mg < 0:
+            continue  # V14 speaks about negative weights.
         if isotope.mg > element.mg + element.place_mg + isotope.place_mg:
             yield _enrichment(element, isotope, "100 % at most", "error")
         elif element_label == ENRICHED and not _above_natural(isotope, element):
