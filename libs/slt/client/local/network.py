@@ -28,7 +28,7 @@ UP_LOCK: Final = ".up.lock"  # held by the process that runs the folder
 READY_WITHIN_S: Final = 60.0  # two busy cores import five services in ten seconds; this is for a bad day
 READY_POLL_S: Final = 0.05
 ASK_WITHIN_S: Final = 2.0
-STARTS_MAX: Final = 4  # a program that has ended this often before it was ever ready will not get better by waiting
+FAILURES_MAX: Final = 4  # a program that has failed so often in a row will not get better by waiting
 DRAIN_WITHIN_S: Final = 25.0  # a service's own SLT_DRAIN_S is 20
 DOWN_WITHIN_S: Final = 180.0  # six drains, one after the other
 # Upstream first, so that what is on its way is finished; uniqueness after consensus, which asks it to evaluate.
@@ -45,6 +45,7 @@ class Network:
     keepers: dict[str, Keeper] = field(default_factory=dict)
     http: dict[str, str] = field(default_factory=dict)
     restarted: asyncio.Event = field(default_factory=asyncio.Event)
+    _not_ready: dict[str, str] = field(default_factory=dict)  # what each said when it was asked last
 
     @property
     def addresses(self) -> Addresses:
@@ -65,9 +66,10 @@ class Network:
                     if waiting:
                         await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
+            reasons = "\n".join(f"{name}: {self._not_ready.get(name, 'not asked yet')}" for name in waiting)
             words = "\n".join(f"{name}: {self.keepers[name].last_words()}" for name in waiting)
             raise Unreachable(
-                f"{', '.join(waiting)} not ready within {within_s:.0f} s. Their last words:\n{words}"
+                f"{', '.join(waiting)} not ready within {within_s:.0f} s.\n{reasons}\nTheir last words:\n{words}"
             ) from None
 
     async def follow(self) -> None:
@@ -100,21 +102,24 @@ class Network:
     async def _is_ready(self, name: str, ask: httpx.AsyncClient) -> bool:
         try:
             if name == NATS:
-                return (await ask.get(self.broker.health_url)).status_code == httpx.codes.OK
-            said = json.loads(address_file(self.folder, name).read_text(encoding="utf-8"))
-            if said["pid"] != self.keepers[name].pid:
-                return False  # the file of the run before
-            if (await ask.get(f"{said['http']}/readyz")).status_code != httpx.codes.OK:
-                return False
-        except (FileNotFoundError, ValueError, httpx.TransportError):
+                answer = await ask.get(self.broker.health_url)
+            else:
+                said = json.loads(address_file(self.folder, name).read_text(encoding="utf-8"))
+                if said["pid"] != self.keepers[name].pid:
+                    self._not_ready[name] = f"process {self.keepers[name].pid} does not listen yet"
+                    return False
+                answer = await ask.get(f"{said['http']}/readyz")
+                self.http[name] = said["http"]
+        except (FileNotFoundError, ValueError, httpx.TransportError) as error:
+            self._not_ready[name] = f"{type(error).__name__}: {error}"
             return False
-        self.http[name] = said["http"]
-        return True
+        self._not_ready[name] = f"{answer.status_code}: {answer.text[:500]}"
+        return answer.status_code == httpx.codes.OK
 
     def _give_up_on(self, waiting: list[str]) -> None:
         for name in waiting:
             keeper = self.keepers[name]
-            if keeper.starts >= STARTS_MAX and keeper.pid is None:
+            if keeper.failures >= FAILURES_MAX:
                 raise Unreachable(
                     f"{name} does not start. Its last words ({keeper.program.log}):\n{keeper.last_words()}"
                 )

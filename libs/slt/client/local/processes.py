@@ -33,6 +33,7 @@ class Keeper:
         """`ended(name, code)` is called whenever the program ended without being asked to."""
         self.program = program
         self.starts = 0
+        self.failures = 0  # how often in a row it ended soon and by itself, with an error
         self._ended = ended
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
@@ -58,7 +59,9 @@ class Keeper:
                 if self._stopping.is_set():
                     return
                 self._ended(self.program.name, code)
-                pause_s = BACKOFF_FIRST_S if clock() - began >= STEADY_S else min(2 * pause_s, BACKOFF_LAST_S)
+                steady = clock() - began >= STEADY_S
+                self.failures = self.failures + 1 if code > 0 and not steady else 0
+                pause_s = BACKOFF_FIRST_S if steady else min(2 * pause_s, BACKOFF_LAST_S)
                 await self._paused(pause_s)
         finally:
             self.signal(signal.SIGKILL)
