@@ -8,7 +8,7 @@ from services.consensus.core import STAGE
 from services.consensus.node import FinalBlock, Outcome
 from slt.bus.messages import BlockBatch, Item
 from slt.runtime.run import Runtime
-from slt.runtime.telemetry import Span
+from slt.runtime.spans import Span
 from slt.runtime.traces import TraceContext, new_span_id, parse_traceparent
 
 MS_IN_NS: Final = 1_000_000

@@ -14,7 +14,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, TraceFlags
 
 import slt
-from slt.runtime.telemetry import Span
+from slt.runtime.spans import Span
 from slt.runtime.traces import TraceContext
 
 METRICS_EVERY_MS: Final = 10_000

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from slt.runtime.telemetry import Span
+from slt.runtime.spans import Span
 
 
 class SpanFile:

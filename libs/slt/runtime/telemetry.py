@@ -11,44 +11,18 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 from slt.runtime.metrics import Metrics
+from slt.runtime.spanfile import SpanFile
+from slt.runtime.spans import Attribute, Span, SpanSink
 from slt.runtime.traces import TraceContext, new_span_id, new_trace, parse_traceparent
 
 LINKS_MAX: Final = 128  # the SDK's default limit for one span
 FLUSH_WITHIN_S: Final = 3.0
-
-Attribute: TypeAlias = str | int | float | bool
-Kind: TypeAlias = Literal["internal", "consumer", "producer"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A finished span. Times are nanoseconds since 1970 UTC."""
-
-    name: str
-    context: TraceContext
-    parent: TraceContext | None
-    links: tuple[TraceContext, ...] = ()
-    kind: Kind = "internal"
-    start_ns: int
-    end_ns: int
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-
-
-class SpanSink(Protocol):
-    """Where spans go."""
-
-    def record(self, span: Span) -> None:
-        """Take a finished span; must not block on a network."""
-
-    def close(self, within_s: float) -> None:
-        """Hand over what is held, for at most `within_s`."""
 
 
 class Telemetry:
@@ -208,11 +182,7 @@ def open_telemetry(
             trace_ratio=trace_ratio,
             metrics=Metrics(registry, mirror=otlp.OtlpMeters(otlp_endpoint, service)),
         )
-    sink = None
-    if spans_file:
-        from slt.runtime.spanfile import SpanFile  # noqa: PLC0415 - it needs Span, which stands here
-
-        sink = SpanFile(spans_file, service)
+    sink = SpanFile(spans_file, service) if spans_file else None
     return Telemetry(service, sink=sink, trace_ratio=trace_ratio, metrics=Metrics(registry))
 
 

@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 from slt.runtime.logs import LibraryLogs, Log
 from slt.runtime.metrics import Metrics
 from slt.runtime.spanfile import SpanFile
-from slt.runtime.telemetry import LINKS_MAX, Span, Telemetry, open_telemetry
+from slt.runtime.spans import Span
+from slt.runtime.telemetry import LINKS_MAX, Telemetry, open_telemetry
 from slt.runtime.traces import new_trace, parse_traceparent
 
 SAMPLED = "00-" + "a1" * 16 + "-" + "b2" * 8 + "-01"
