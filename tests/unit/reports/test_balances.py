@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from slt.reports import judge, write_report
 from slt.reports.quantities import format_quantity
 from slt.reports.signs import DECREASES, INCREASES
-from tests.unit.reports.samples import REFERENCE, Labels, entries
+from tests.unit.reports.samples import REFERENCE, Labels, changed, entries, only
 
 GRAMS = st.integers(0, 10**12)
 Amounts = dict[str, tuple[int, int]]
@@ -78,6 +78,23 @@ def test_what_is_off_by_rounding_is_stated_as_its_adjustment(amounts: Amounts, c
     if code == "BA":  # MF is what is left of BA as it is stated.
         adjusted["MF"] = (amounts["MF"][0] - off, amounts["MF"][1])
     assert _rules(adjusted) == set()
+
+
+def test_a_missing_entry_of_a_balance_is_named_once_with_its_value() -> None:
+    data = only("XLF1-109", 0, 1, 2, 3, 4, 5, 6, 7, 9, 10)
+    found = [
+        (finding.rule, finding.entry, finding.label, finding.value, finding.expected)
+        for finding in judge(data, REFERENCE).findings
+    ]
+    assert found == [("V57", "", "630", "", "BA 2152389G"), ("V61", "", "670", "", "BA 94707G")]
+    assert all("Add the BA entry" in finding.text for finding in judge(data, REFERENCE).findings)
+
+
+def test_a_wrong_entry_of_a_balance_is_named_with_the_right_value() -> None:
+    [finding] = judge(changed("XLF1-109", 10, _630="-418G"), REFERENCE).findings[-1:]
+    assert (finding.rule, finding.entry, finding.label) == ("V57", "OI/11", "630")
+    assert (finding.value, finding.expected) == ("-418G", "MF 418G")
+    assert "Correct the entry" in finding.text
 
 
 def test_a_category_change_moves_two_books_in_one_entry() -> None:
