@@ -25,6 +25,7 @@ NATURAL: Final = {"_630": None, "_670": None, "_700": None}
 BROKEN: Final = [
     Case("V06", "a slash in an operator's description", changed(SHIPMENT, 0, _436="17/17")),
     Case("V24", "fissile uranium beyond the milligram", changed(SHIPMENT, 0, _670="432310.003G", _630="432310.000G")),
+    Case("V24", "isotopes one gram beyond their tolerance together", changed(SHIPMENT, 0, _680="428874G")),
     Case("V25", "more than all of it", changed(SHIPMENT, 0, _670="432313G")),
     Case("V25", "more depleted U-235 than uranium", changed(SHIPMENT, 0, **NATURAL, _620="100K", _780="101002G")),
     Case("V26", "U-233 and U-235 do not add up", changed(SHIPMENT, 0, _640="100G", _660="3544G")),
@@ -101,6 +102,9 @@ FLAGGED: Final = [
 
 SOUND: Final = [
     Case("V06", "every permitted sign in a description", changed(SHIPMENT, 0, _436='+-* =><.,()$%"?&')),
+    Case("V24", "isotopes at their tolerance together", changed(SHIPMENT, 0, _680="428873G")),
+    Case("V24", "adjustments two units apart", changed(ADJUSTED, 6, _670="1G", _630="-1G")),
+    Case("V24", "an isotope at its tolerance below nothing", changed(ADJUSTED, 6, _670="2G", _630="-1G")),
     Case("V24", "a difference within its element", document(DIFFERENCE)),
     Case("V25", "just above natural", changed(SHIPMENT, 0, _670="3074G")),
     Case("V25", "a gram, too little to tell", changed(LISTING, 0, _630="1G", _670="0G")),

@@ -102,6 +102,22 @@ def test_another_encoder_is_a_warning() -> None:
     assert judgement.facts is not None
 
 
+@pytest.mark.parametrize(
+    ("element", "isotope", "text"),
+    [
+        ("-550G", "24G", "The isotope has the other sign"),
+        ("550G", "-24G", "The isotope has the other sign"),
+        ("5G", "24G", "There is more of the isotope"),
+        ("0G", "24G", "There is more of the isotope"),
+        ("-5G", "-24G", "There is more of the isotope"),
+    ],
+)
+def test_a_difference_says_what_is_unusual_about_its_isotope(element: str, isotope: str, text: str) -> None:
+    [finding] = judge(changed("XLF1-102", 0, _630=element, _670=isotope), REFERENCE).findings
+    assert (finding.rule, finding.severity, finding.label, finding.value) == ("V24", "warning", "670", isotope)
+    assert finding.text.startswith(text) and "That can be so in a difference" in finding.text
+
+
 def test_a_slip_of_the_unit_is_one_finding() -> None:
     data = changed("XLR1-42", 1, _670="20235K")
     assert [(finding.rule, finding.label) for finding in judge(data, REFERENCE).findings] == [("V11", "670")]
