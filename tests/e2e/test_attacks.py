@@ -143,10 +143,10 @@ class Answers:
                     self._news.notify_all()
 
     async def refused(self, submission: Submission) -> list[str]:
-        """The rules of the refusal's findings, once it is there."""
+        """The rules of the refusal's errors, once it is there; warnings travel with them."""
         async with asyncio.timeout(ANSWER_WITHIN_S), self._news:
             await self._news.wait_for(lambda: submission.id in self.refusals)
-        return [finding[0] for finding in self.refusals[submission.id].findings]
+        return [finding[0] for finding in self.refusals[submission.id].findings if finding[1] == "error"]
 
     async def accepted(self, submission: Submission, *, count: int = 1) -> int:
         """The log index, once `count` receipts are there. All of them verify and say the same."""
@@ -384,7 +384,7 @@ async def test_a_report_that_breaks_a_rule_is_refused_with_findings(ledger: Fold
         wrong = facility.submission(document=text.replace(b"630:1501000G", b"630:1501000K"))
         await send(bus, "XW16", wrong)
         assert "V11" in await answers.refused(wrong)
-        finding = answers.refusals[wrong.id].findings[0]
+        finding = next(one for one in answers.refusals[wrong.id].findings if one[0] == "V11")
         assert finding[2] == "OI/1" and finding[3] == "630" and len(finding[6]) > 10
         good = facility.submission(salt=2)
         await send(bus, "XW16", good)

@@ -40,11 +40,12 @@ def _entry(mba: str, number: int, place: int, *, corrects: bool) -> str:
     reported = number - 1 if corrects else number
     status = f"C/XL;{reported}/1" if corrects else "N"
     month, day = 1 + (reported // 20) % 12, 1 + reported % 20
+    dated = f"2025{month + 1:02}10" if month < 12 else "20260110"  # in time: within 30 days after the month
     total = f"{place}" if place > 1 else f"1/{1 if corrects else len(LOTS)}"
     grams = 1_500_000 + 1000 * place + (7 if corrects else 0)
     batch = f"CY-{reported:04}{LOTS[place - 1]}"
     return (
-        f"001:OI/XL;{number}#002:{total}#003:20260115#006:DOE,J#010:I#015:2025{month:02}01/2025{month:02}28#"
+        f"001:OI/XL;{number}#002:{total}#003:{dated}#006:DOE,J#010:I#015:2025{month:02}01/2025{month:02}28#"
         f"207:{mba[:3]}-#307:{mba}#309:{status}#370:XF/XFE1#407:1#411:RF#412:2025{month:02}{day:02}#430:O/G/R/B#"
         f"446:{batch}#447:{batch}#469:N#470:1#630:{grams}G#670:{grams // 25}G#"
     )
