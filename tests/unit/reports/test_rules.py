@@ -10,7 +10,16 @@ from slt.reports.rules.registry import registered
 from slt.statements.verdicts import code_of_rule
 from tests.unit.reports import cases, cases_of_entries, cases_of_reports
 from tests.unit.reports.cases import Case
-from tests.unit.reports.samples import REFERENCE, changed, document, entries, errors, everywhere, warnings
+from tests.unit.reports.samples import (
+    REFERENCE,
+    changed,
+    document,
+    entries,
+    errors,
+    everywhere,
+    reference_with,
+    warnings,
+)
 
 WARNINGS: Final = {"V25", "V30", "V33", "V34", "V35", "V37", "V38", "V39", "V54", "V59"}
 """Rules of severity F in reports.md section 3; all others reject."""
@@ -100,6 +109,15 @@ def test_another_encoder_is_a_warning() -> None:
     judgement = judge(data, REFERENCE)
     assert judgement.verdict == "flag"
     assert judgement.facts is not None
+
+
+def test_a_measurement_point_may_serve_flow_and_inventory() -> None:
+    both = reference_with("XLR1", inventory_kmps=("A", "B", "C", "3"))
+    assert judge(document("XLR1-41"), both).findings == ()
+
+
+def test_an_unknown_measurement_point_is_one_finding() -> None:
+    assert [finding.rule for finding in judge(changed("XLR1-41", 0, _407="9"), REFERENCE).findings] == ["V15"]
 
 
 @pytest.mark.parametrize(
