@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from services.validation.core import Recent
 from services.validation.service import limit_of
 from slt.bus.compression import compress
-from slt.reports import judge
 from slt.reports.answer import Answer, answer
+from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
 from slt.runtime.copies import Registry, RegistryCopy
 from slt.statements.statement import SALT_BYTES
@@ -87,7 +87,7 @@ def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_m
 
 def check_document(file: str, document: bytes, registry: Registry) -> Answer:
     """Judge `document` as the pipeline would, sizes included. Runs on a thread."""
-    judgement = judge(document, registry.reference)
+    judgement = judge_as(document, form_of(document), registry.reference)
     sizes = {
         "body_bytes_max": SALT_BYTES + len(document),
         "submission_bytes_max": STATEMENT_BYTES_MAX + len(compress(bytes(SALT_BYTES) + document)),

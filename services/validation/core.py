@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slt.reports import Finding, Judgement, Reference, judge
+from slt.reports import Finding, Judgement, Reference
+from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import with_errors
 from slt.statements.cbor import DecodeError
-from slt.statements.statement import CODE10, Statement, split_body, subject_of
+from slt.statements.statement import Statement, split_body, subject_of
 from slt.statements.verdicts import TABLE, Code, code_of_rule, facts_salt, findings_salt, place_of
 
 RECENT_MAX: Final = 10_000
@@ -43,8 +44,9 @@ def vet(statement: Statement, body: bytes, *, state: str, mba: str, reference: R
         salt, document = split_body(body)
     except DecodeError as error:
         return refused_unread(statement, str(error))
-    judgement = judge(document, reference)
-    errors = tuple(as_stated(statement, salt, judgement, state=state, mba=mba))
+    form = form_of(document)
+    judgement = judge_as(document, form, reference)
+    errors = tuple(as_stated(statement, salt, judgement, form=form, state=state, mba=mba))
     return Vetting(
         judgement=with_errors(judgement, errors),
         facts_salt=facts_salt(salt, statement.id),
@@ -68,14 +70,19 @@ def refused_unread(statement: Statement, why: str) -> Vetting:
     return Vetting(judgement=judgement, facts_salt=b"", findings_salt=findings_salt(b"", statement.id))
 
 
-def as_stated(statement: Statement, salt: bytes, judgement: Judgement, *, state: str, mba: str) -> Iterator[Finding]:
-    """A06: the document is what the statement says. What cannot be read of it, the V rules speak about."""
-    if statement.media_type != CODE10:
+def as_stated(
+    statement: Statement, salt: bytes, judgement: Judgement, *, form: str, state: str, mba: str
+) -> Iterator[Finding]:
+    """A06: the document is what the statement says. What cannot be read of it, the V rules speak about.
+
+    `form` is the media type of the form that the document was judged as.
+    """
+    if statement.media_type != form:
         yield _not_as_stated(
+            form,
             statement.media_type,
-            CODE10,
-            "The statement is about a format that this ledger does not read yet. Submit the report as Code 10 in "
-            "labelled form.",
+            "The document is not in the format that the statement names. Submit the file again: that makes a new "
+            "statement.",
         )
         return
     area = f"{judgement.country}/{judgement.mba}"

@@ -12,11 +12,12 @@ from slt.bus.compression import compress
 from slt.client.errors import WrongUse
 from slt.client.folder import Folder
 from slt.client.outbox import Entry
-from slt.reports import Finding, Judgement, Reference, judge
+from slt.reports import Finding, Judgement, Reference
+from slt.reports.euratom import form_of, judge_as
 from slt.statements.cbor import decode, encode
 from slt.statements.genesis import Genesis, Identity
 from slt.statements.signatures import Signer, signer_from_pem
-from slt.statements.statement import CODE10, body_digest, make_body, make_statement, parse_statement, subject_of
+from slt.statements.statement import body_digest, make_body, make_statement, parse_statement, subject_of
 from slt.statements.submission import Submission, encode_submissions, message_id
 
 SALT_BYTES: Final = 16
@@ -73,7 +74,7 @@ class Message:
 
 def check(file: str, document: bytes, genesis: Genesis) -> Checked:
     """Run the rules of the validation service on `document`, and the limits of the door, before anything is signed."""
-    judgement = judge(document, Reference.of(genesis.mbas, genesis.reference_version))
+    judgement = judge_as(document, form_of(document), Reference.of(genesis.mbas, genesis.reference_version))
     too_large = list(_limits(document, genesis))
     if too_large:
         judgement = replace(judgement, verdict="reject", facts=None, findings=(*too_large, *judgement.findings))
@@ -116,7 +117,7 @@ def sign(checked: Checked, signer: Signer, *, identity: str, genesis: Genesis, s
         sub=subject_of(salt, report),
         aud=genesis.audience,
         iat=now_ms // 1000,
-        media_type=CODE10,
+        media_type=form_of(checked.document),
         digest=body_digest(body),
     )
     submission = Submission(statement=raw, endorsements=(), body_z=compress(body))

@@ -10,9 +10,10 @@ from services.validation.service import unknown_rules, vet_item
 from slt.bus.compression import inflate
 from slt.bus.messages import Item
 from slt.reports import RULES_VERSION, judge, parse_facts
+from slt.reports.euratom import convert
 from slt.runtime.copies import Registry
 from slt.statements.registry import PARAMETERS
-from slt.statements.statement import EURATOM, Statement, make_statement, parse_statement
+from slt.statements.statement import CODE10, EURATOM, EURATOM_XML, Statement, make_statement, parse_statement
 from slt.statements.verdicts import Code, facts_salt, findings_salt
 from tests.support.blocks import World, make_world
 from tests.unit.reports.samples import REFERENCE, changed, document, everywhere
@@ -80,27 +81,67 @@ def test_a_report_with_another_number_than_the_statement_names_is_not_as_stated(
     assert "new statement" in found.judgement.findings[0].text
 
 
-def test_a_statement_about_another_format_is_not_as_stated() -> None:
-    item = authenticated()
-    statement = parse_statement(
+def stated(item: Item, media_type: str) -> Statement:
+    """The statement of `item`, about a document of another form."""
+    return parse_statement(
         make_statement(
             WORLD.reporter,
             iss=item.iss,
             sub=parse_statement(item.statement).sub,
             aud=WORLD.genesis.audience,
             iat=item.iat,
-            media_type=EURATOM,
+            media_type=media_type,
             digest=item.body_digest,
         )
     )
-    found = vet(statement, WORLD.body(item), state="XL", mba="XLR1", reference=REFERENCE)
+
+
+@pytest.mark.parametrize("media_type", [EURATOM, EURATOM_XML])
+def test_a_statement_about_another_format_is_not_as_stated(media_type: str) -> None:
+    item = authenticated()
+    found = vet(stated(item, media_type), WORLD.body(item), state="XL", mba="XLR1", reference=REFERENCE)
+    assert rules(found) == ["A06"]
+    assert found.judgement.findings[0].value == CODE10
+    assert found.judgement.findings[0].expected == media_type
+
+
+@pytest.mark.parametrize("media_type", [EURATOM, EURATOM_XML])
+def test_a_report_in_a_euratom_form_has_the_facts_of_the_code_10_report(media_type: str) -> None:
+    data = convert(document("XLR1-41"), media_type, REFERENCE).document
+    item = authenticated(41, data)
+    found = vet(stated(item, media_type), WORLD.body(item), state="XL", mba="XLR1", reference=REFERENCE)
+    assert rules(found) == [] and found.no_facts == 0
+    assert found.judgement.facts is not None
+    in_code_10 = vetting(authenticated()).judgement.facts
+    assert in_code_10 is not None
+    assert found.judgement.facts.entries == in_code_10.entries
+    assert found.judgement.facts.content_digest == in_code_10.content_digest
+
+
+@pytest.mark.parametrize("media_type", [EURATOM, EURATOM_XML])
+def test_a_euratom_report_that_breaks_a_rule_is_refused_by_that_rule(media_type: str) -> None:
+    data = convert(changed("XLR1-41", 0, _670="999999G"), media_type, REFERENCE).document
+    item = authenticated(41, data)
+    found = vet(stated(item, media_type), WORLD.body(item), state="XL", mba="XLR1", reference=REFERENCE)
+    assert found.no_facts == Code.V24
+    broken = authenticated(41, data.replace(b"SD", b"XX"))
+    refused = vet(stated(broken, media_type), WORLD.body(broken), state="XL", mba="XLR1", reference=REFERENCE)
+    assert refused.no_facts == Code.V12
+
+
+def test_a_euratom_report_of_another_area_or_number_is_not_as_stated() -> None:
+    data = convert(document("XLR1-42"), EURATOM, REFERENCE).document
+    item = authenticated(41, data)
+    found = vet(stated(item, EURATOM), WORLD.body(item), state="XL", mba="XLR1", reference=REFERENCE)
+    assert rules(found) == ["A06"]
+    found = vet(stated(item, EURATOM), WORLD.body(item), state="XL", mba="XLF1", reference=REFERENCE)
     assert rules(found) == ["A06"]
 
 
 def test_what_cannot_be_read_of_a_document_is_no_matter_of_the_statement() -> None:
     statement: Statement = parse_statement(authenticated().statement)
     judgement = judge(b"\xff\x00", REFERENCE)
-    assert list(as_stated(statement, SALT, judgement, state="XL", mba="XLR1")) == []
+    assert list(as_stated(statement, SALT, judgement, form=CODE10, state="XL", mba="XLR1")) == []
 
 
 def test_all_findings_stand_together_and_the_first_check_gives_the_code() -> None:
