@@ -32,7 +32,7 @@ app.add_typer(outbox, name="outbox")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Dir = Annotated[Path, typer.Option("--dir", envvar="SLT_DIR", help="The working folder that `slt init` made.")]
 WhichDir = Annotated[Path, typer.Argument(metavar="DIR", envvar="SLT_DIR", help="The working folder.")]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Code 10 documents, one report each.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Reports in Code 10 or a Euratom form, one each.")]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="A statement id in hex, or enough of its beginning.")]
 
 
@@ -128,11 +128,31 @@ def _check(
     reports.check_files(files, genesis=genesis, directory=directory, as_json=as_json)
 
 
+@app.command("convert")
+def _convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="One report, in any of the three forms.")],
+    to: Annotated[str, typer.Option(metavar="FORM", help="code10, euratom or euratom-xml.")],
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Earlier Code 10 reports that this one corrects: Euratom names their lines."),
+    ] = None,
+    genesis: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="genesis.cbor with the reference data. Default: that of --dir.")
+    ] = None,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """Print a report in another form, and on standard error what that form cannot express."""
+    from slt.client.commands import convert
+
+    convert.convert_file(file, to=to, earlier=earlier or [], genesis=genesis, directory=directory, as_json=as_json)
+
+
 @app.command("submit")
 def _submit(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Code 10 documents. None: go on with what the outbox holds."),
+        typer.Argument(metavar="[FILE...]", help="Reports, as for check. None: go on with what the outbox holds."),
     ] = None,
     called: Annotated[
         str, typer.Option("--as", metavar="NAME", help="The identity that signs. Default: the one whose MBAs fit.")
