@@ -112,6 +112,14 @@ def test_a_world_that_makes_no_ledger_leaves_nothing_behind(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_a_profile_that_no_rules_know_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    source = world(tmp_path)
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace("[[mba]]", '[[mba]]\nprofile = "euratm"', 1), encoding="utf-8")
+    with pytest.raises(WrongUse, match="profile 'euratm' is not one of euratom, iaea, strict-correction"):
+        make(tmp_path / "ledger", world=source)
+
+
 def test_an_unknown_parameter_is_named(tmp_path: Path) -> None:
     source = world(tmp_path)
     source.write_text(source.read_text(encoding="utf-8") + "[parameters]\nskew = 3\n", encoding="utf-8")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slt.client.errors import WrongUse
+from slt.reports.profiles import PROFILES
 
 ROLES: Final = ("reporter", "authority", "inspector", "auditor", "operator")
 
@@ -155,6 +156,8 @@ def _mba(table: "_Table") -> WorldMba:
         opening=table.file("opening"),
     )
     table.nothing_left()
+    if mba.profile not in PROFILES:
+        raise WrongUse(f"{table.place}: profile {mba.profile!r} is not one of {', '.join(sorted(PROFILES))}")
     if mba.opening is not None and not mba.last_pit:
         raise WrongUse(f"{table.place}: an opening inventory needs its date (last_pit)")
     return mba
