@@ -1,5 +1,6 @@
 """The labelled and the XML form: what is refused, and that the schema is the table."""
 
+import time
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -192,3 +193,39 @@ def test_the_schema_is_in_the_package() -> None:
     target = wheel["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert target["packages"] == ["libs/slt"]  # hatchling takes every file of it that is not ignored
     assert "exclude" not in target
+
+
+# Bounds
+
+
+def large(lines: int, line: str) -> bytes:
+    head = LABELLED.partition("\n")[0].replace("LINE COUNT:4#", f"LINE COUNT:{lines}#")
+    return (head + "".join(line.format(number=number) for number in range(1, lines + 1))).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LINE NUMBER:{number}#TRANSACTION ID:1#IC CODE:RB#BATCH:{number}#PREVIOUS BATCH:{number}#OBLIGATION:P#\n",
+        "LINE NUMBER:{number}#TRANSACTION ID:{number}#IC CODE:BR#BATCH:{number}#OBLIGATION:P#COMMENT:A/B#\n",
+        "LINE NUMBER:{number}#CORRECTION:D#PREVIOUS REPORT:1#PREVIOUS ENTRY:1#\n",
+        "LINE NUMBER:{number}#TRANSACTION ID:1#IC CODE:LA#ELEMENT CATEGORY:L#\n",
+    ],
+)
+def test_many_lines_are_read_in_linear_time(line: str) -> None:
+    start = time.process_time()
+    judge_as(large(20_000, line), EURATOM, REFERENCE)
+    assert time.process_time() - start < 15  # 20,000 lines squared would take minutes
+
+
+@pytest.mark.parametrize("data", [b"<a>" * 500_000, b"<" + b"a" * 2_000_000, b"<a " + b"b='1' " * 300_000])
+def test_two_megabytes_of_markup_are_refused_at_once(data: bytes) -> None:
+    start = time.process_time()
+    assert judge_as(data, EURATOM_XML, REFERENCE).verdict == "reject"
+    assert time.process_time() - start < 5
+
+
+def test_more_lines_than_a_report_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slt.reports.euratom.declaration.LINES_MAX", 3)
+    assert rules(LABELLED, EURATOM) == {"V50"}
+    assert rules(XML, EURATOM_XML) == {"V50"}

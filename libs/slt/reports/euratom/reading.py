@@ -47,7 +47,7 @@ class _Reader:
         self._header = declaration.header
         self._lines = declaration.lines
         self._area = area
-        self._lost: dict[tuple[str, str], tuple[Severity, str, str, str, list[int]]] = {}
+        self._lost: dict[tuple[str, str], tuple[Severity, str, str, str, set[int]]] = {}
 
     def read(self) -> Reading:
         entries: list[dict[str, str]] = []
@@ -331,18 +331,17 @@ class _Reader:
         rule: str = RULE,
         severity: Severity = "warning",
     ) -> None:
-        first = self._lost.setdefault((tag, text), (severity, rule, value, expected, []))
-        if place not in first[4]:
-            first[4].append(place)
+        self._lost.setdefault((tag, text), (severity, rule, value, expected, set()))[4].add(place)
 
     def _findings(self) -> Iterator[Finding]:
         """One for each thing that is said of a field, with the first line and how many there are."""
         for (tag, text), (severity, rule, value, expected, places) in self._lost.items():
-            more = f" {len(places)} lines, the first is {places[0]}." if len(places) > 1 else ""
+            first = min(places)
+            more = f" {len(places)} lines, the first is {first}." if len(places) > 1 else ""
             yield Finding(
                 rule=rule,
                 severity=severity,
-                entry=name_of(places[0]),
+                entry=name_of(first),
                 label=self._annex.label(tag),
                 value=shown(value),
                 expected=expected,

@@ -21,10 +21,11 @@ def rebatchings(entries: Sequence[LabelledEntry]) -> Iterator[list[LabelledEntry
             while end < len(entries) and _belongs(entries[end], entries[at], code):
                 end += 1
         some = list(entries[at:end])
-        if not _balance(some):
-            some = [entries[at]]
-        yield some
-        at += len(some)
+        if _balance(some):
+            yield some
+        else:
+            yield from ([entry] for entry in entries[at : max(end, at + 1)])
+        at = max(end, at + 1)
 
 
 def _belongs(entry: LabelledEntry, first: LabelledEntry, code: str) -> bool:

@@ -66,6 +66,8 @@ class _Writer:
     def __init__(self, entries: Sequence[LabelledEntry], area: Area, earlier: Numbering) -> None:
         self._entries = [entry for entry in entries if entry["001"].startswith("OI/")]
         self._notes = [entry for entry in entries if not entry["001"].startswith("OI/")]
+        # Of two notes on one entry the first is its comment; the comparison names the other.
+        self._noted = {note.get("099", ""): note.get("391", "") for note in reversed(self._notes)}
         self._area = area
         self._earlier = earlier
         self._findings: list[Finding] = []
@@ -327,8 +329,7 @@ class _Writer:
         return [_Piece(entries=list(entries), lines=lines)]
 
     def _note(self, entry: LabelledEntry) -> str:
-        number = _number(entry)
-        return next((note.get("391", "") for note in self._notes if note.get("099") == f"E/{number}"), "")
+        return self._noted.get(f"E/{_number(entry)}", "")
 
     def _letter(self, category: int, part: Weights) -> str:
         if self._annex.kind == "M" and category in {ENRICHED, UNIFIED}:
