@@ -4,7 +4,7 @@ import pytest
 
 from slt.reports import codes as code10
 from slt.reports import judge, read_report
-from slt.reports.euratom import Area, Declaration, convert, judge_as, read_labelled, write_declaration
+from slt.reports.euratom import Area, Declaration, NotExpressible, convert, judge_as, read_labelled, write_declaration
 from slt.reports.euratom.materials import CONTAINERS, FORMS, STATES, Material, from_euratom, to_euratom
 from slt.reports.signs import book_changes
 from slt.statements.statement import CODE10, EURATOM
@@ -268,6 +268,20 @@ def test_the_same_rules_judge_a_report_in_either_form() -> None:
     ours = {(one.rule, one.entry) for one in judge(data, REFERENCE).findings}
     theirs = judge_as(convert(data, EURATOM, REFERENCE).document, EURATOM, REFERENCE)
     assert ours == {(one.rule, one.entry) for one in theirs.findings}
+
+
+def test_a_finding_says_which_line_and_field_it_is_about() -> None:
+    data = changed("XLR1-42", 2, _670="999999G", _446="S" * 17, _447="S" * 17)
+    findings = judge_as(convert(data, EURATOM, REFERENCE).document, EURATOM, REFERENCE).findings
+    texts = {(one.rule, one.label): one.text for one in findings}
+    assert texts["V07", "446"].endswith("[line 3, BATCH]")
+    assert texts["V24", "670"].endswith("[line 3, FISSILE WEIGHT or ISOTOPIC COMPOSITION]")
+
+
+def test_a_report_without_lines_is_none_in_code_10() -> None:
+    with pytest.raises(NotExpressible, match="without lines"):
+        convert(euratom(), CODE10, REFERENCE)
+    assert judge_as(euratom(), EURATOM, REFERENCE).verdict == "reject"
 
 
 # Materials

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from slt.reports.entry import kind_of, read_date, read_number, read_numbered, read_period, read_reference, read_target
-from slt.reports.euratom.reading import RULE
+from slt.reports.euratom.losses import RULE
 from slt.reports.findings import Finding, shown
 from slt.reports.labelled import LabelledEntry
 from slt.reports.labels import WEIGHTS

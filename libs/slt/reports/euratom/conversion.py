@@ -10,7 +10,7 @@ from slt.reports.euratom.declaration import Declaration, Malformed, fault
 from slt.reports.euratom.labelled import BEGINS, read_labelled, write_labelled
 from slt.reports.euratom.markup import read_xml, write_xml
 from slt.reports.euratom.reading import Reading, read_declaration
-from slt.reports.euratom.writing import Numbering, write_declaration
+from slt.reports.euratom.writing import NotExpressible, Numbering, write_declaration
 from slt.reports.findings import Finding
 from slt.reports.labelled import read_report, write_report
 from slt.reports.reference import Reference
@@ -76,6 +76,8 @@ def convert(document: bytes, media_type: str, reference: Reference, *, earlier: 
         reading = read(document, source, reference)
         entries, findings = reading.entries, reading.findings
     if media_type == CODE10:
+        if not entries:
+            raise NotExpressible("A report without lines: Code 10 has no such report.")
         return Converted(document=write_report(entries), findings=findings, numbering={})
     if media_type == source:
         canonical = WRITERS[source](READERS[source](document))

@@ -6,20 +6,18 @@ What Code 10 has no label for is named in findings; what no rule could judge is 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from slt.reports.euratom import codes
 from slt.reports.euratom.area import Area
-from slt.reports.euratom.declaration import Declaration, Line, code10_date, name_of
+from slt.reports.euratom.declaration import Declaration, Line, code10_date
 from slt.reports.euratom.groups import Group, groups_of
+from slt.reports.euratom.losses import Losses
 from slt.reports.euratom.materials import Material, from_euratom, to_euratom
 from slt.reports.euratom.weights import added, letter_of, read_weights, weights_of
-from slt.reports.findings import Finding, Severity, shown
+from slt.reports.findings import Finding, shown
 from slt.reports.labelled import LabelledEntry
 from slt.reports.signs import CATEGORY_CHANGES, ENRICHED, UNIFIED
-
-RULE: Final = "EURATOM"
-"""What a finding about a conversion has for a rule."""
 
 _CATEGORY_CODE: Final = {pair: code for code, pair in CATEGORY_CHANGES.items()}
 _NOT_IN_NOTES: Final = str.maketrans({":": "-", ";": ",", "/": "-"})
@@ -33,6 +31,16 @@ class Reading:
     """OI entries, then notes; labels ascending."""
     findings: tuple[Finding, ...]
     """What Code 10 cannot say (warnings), and what cannot be judged (errors)."""
+    places: Mapping[str, tuple[int, ...]]
+    """OI/3, NC/1 -> the numbers of the lines that it came from."""
+
+
+class _Made(NamedTuple):
+    """An entry without the labels of the header, the text of its note, and its lines."""
+
+    entry: dict[str, str]
+    comment: str
+    places: tuple[int, ...]
 
 
 def read_declaration(declaration: Declaration, area: Area) -> Reading:
@@ -43,18 +51,14 @@ def read_declaration(declaration: Declaration, area: Area) -> Reading:
 class _Reader:
     def __init__(self, declaration: Declaration, area: Area) -> None:
         self._kind = declaration.kind
-        self._annex = declaration.annex
         self._header = declaration.header
         self._lines = declaration.lines
         self._area = area
-        self._lost: dict[tuple[str, str], tuple[Severity, str, str, str, set[int]]] = {}
+        self._losses = Losses(declaration.annex)
+        self._lose = self._losses.add
 
     def read(self) -> Reading:
-        entries: list[dict[str, str]] = []
-        comments: list[str] = []
-        for entry, comment in self._entries():
-            entries.append(entry)
-            comments.append(comment)
+        made = list(self._entries())
         report = str(int(self._header["REPORT NUMBER"]))
         own = {"003": code10_date(self._header["REPORT DATE"]), "307": self._header["MBA"], "207": self._area.facility}
         head = own | {"010": self._kind} | self._period()
@@ -62,18 +66,22 @@ class _Reader:
             head["006"] = person
         own_number = f"{self._area.country};{report}"
         entries = [
-            entry | head | {"001": f"OI/{own_number}", "002": _numbered(number, len(entries))}
-            for number, entry in enumerate(entries, start=1)
+            one.entry | head | {"001": f"OI/{own_number}", "002": _numbered(number, len(made))}
+            for number, one in enumerate(made, start=1)
         ]
+        places = {f"OI/{number}": one.places for number, one in enumerate(made, start=1)}
         notes = []
-        noted = [(number, comment) for number, comment in enumerate(comments, start=1) if comment]
+        noted = [(number, one.comment) for number, one in enumerate(made, start=1) if one.comment]
         for place, (number, comment) in enumerate(noted, start=1):
             entries[number - 1]["390"] = "Y"
             note = own | {"001": f"NC/{own_number}", "002": _numbered(place, len(noted))}
             notes.append(note | {"099": f"E/{number}", "391": comment})
-        self._name_what_has_no_label()
+            places[f"NC/{place}"] = made[number - 1].places
+        self._losses.add_what_has_no_label(self._lines)
         return Reading(
-            entries=tuple(dict(sorted(entry.items())) for entry in (*entries, *notes)), findings=tuple(self._findings())
+            entries=tuple(dict(sorted(entry.items())) for entry in (*entries, *notes)),
+            findings=self._losses.all(),
+            places=places,
         )
 
     def _period(self) -> dict[str, str]:
@@ -83,17 +91,16 @@ class _Reader:
         dates = [code10_date(self._header.get(tag, "")) for tag in ("START REPORT", "END REPORT")]
         return {"015": "/".join(dates)} if any(dates) else {}
 
-    def _entries(self) -> Iterator[tuple[dict[str, str], str]]:
-        """(labels without those of the header, comment), in order."""
+    def _entries(self) -> Iterator[_Made]:
         if self._kind != "I" and len(self._lines) == 1 and _SAYS_SOMETHING.isdisjoint(self._lines[0]):
-            yield {"309": "U"}, self._comment(self._lines[0], 1)
+            yield _Made({"309": "U"}, self._comment(self._lines[0], 1), (1,))
             return
         for (_, rebatching), some in groupby(groups_of(self._lines, self._kind), key=_rebatching):
             if rebatching:
                 yield from self._rebatched(list(some))
             else:
                 for group in some:
-                    yield self._entry(group)
+                    yield _Made(*self._entry(group), tuple(group.places))
 
     def _entry(self, group: Group) -> tuple[dict[str, str], str]:
         first, place = group.lines[0], group.places[0]
@@ -278,7 +285,7 @@ class _Reader:
         category = codes.CATEGORY.get(letter, 0)
         return UNIFIED if self._area.unified and letter in {"H", "L"} else category
 
-    def _rebatched(self, groups: Sequence[Group]) -> Iterator[tuple[dict[str, str], str]]:
+    def _rebatched(self, groups: Sequence[Group]) -> Iterator[_Made]:
         """RM of each batch that loses, then RP of each that gains, summed over the lines of one transaction."""
         for label, tag, code in (("446", "PREVIOUS BATCH", "RM"), ("446", "BATCH", "RP")):
             batches: dict[str, list[Group]] = {}
@@ -300,7 +307,8 @@ class _Reader:
                     for weight, contents in weights.items()
                 }
                 comments = [self._comment(group.lines[0], group.places[0]) for group in some]
-                yield entry, "" if code == "RM" else next(filter(None, comments), "")
+                comment = "" if code == "RM" else next(filter(None, comments), "")
+                yield _Made(entry, comment, tuple(place for group in some for place in group.places))
 
     def _items_of(self, groups: Sequence[Group]) -> dict[str, str]:
         found = [items["470"] for group in groups if (items := self._items(group))]
@@ -315,62 +323,9 @@ class _Reader:
             )
         return said
 
-    def _name_what_has_no_label(self) -> None:
-        for place, line in enumerate(self._lines, start=1):
-            for tag in line.keys() & _NO_LABEL.keys():
-                self._lose(tag, place, line[tag], _NO_LABEL[tag])
-
-    def _lose(
-        self,
-        tag: str,
-        place: int,
-        value: str,
-        text: str,
-        *,
-        expected: str = "",
-        rule: str = RULE,
-        severity: Severity = "warning",
-    ) -> None:
-        self._lost.setdefault((tag, text), (severity, rule, value, expected, set()))[4].add(place)
-
-    def _findings(self) -> Iterator[Finding]:
-        """One for each thing that is said of a field, with the first line and how many there are."""
-        for (tag, text), (severity, rule, value, expected, places) in self._lost.items():
-            first = min(places)
-            more = f" {len(places)} lines, the first is {first}." if len(places) > 1 else ""
-            yield Finding(
-                rule=rule,
-                severity=severity,
-                entry=name_of(first),
-                label=self._annex.label(tag),
-                value=shown(value),
-                expected=expected,
-                text=f"{tag}: {text}{more}",
-            )
-
 
 _SAYS_SOMETHING: Final = frozenset({"ELEMENT CATEGORY", "IC CODE", "BATCH", "ELEMENT WEIGHT", "CORRECTION"})
 """A listing or balance with one line and none of these is empty (general remark of annex V)."""
-
-_NO_LABEL: Final[Mapping[str, str]] = (
-    dict.fromkeys(("OBLIGATION", "PREVIOUS OBLIGATION"), "Code 10 has no safeguards obligations.")
-    | dict.fromkeys(
-        (
-            "CAM CODE FROM",
-            "CAM CODE TO",
-            "DOCUMENT",
-            "CONTAINER ID",
-            "BURN-UP",
-            "ADVANCE NOTIFICATION",
-            "CAMPAIGN",
-            "REACTOR",
-            "ERROR PATH",
-            "PIT DATE",
-        ),
-        "Code 10 has no label for it.",
-    )
-    | dict.fromkeys(("CRC", "PREVIOUS CRC"), "The algorithm is the Commission's: it is neither checked nor kept.")
-)
 
 
 def _changed_category(after: int, before: int, line: Line) -> dict[str, str]:
