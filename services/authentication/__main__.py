@@ -17,7 +17,7 @@ async def main() -> None:
     config = load(Config, os.environ)
     with ThreadPoolExecutor(config.threads, thread_name_prefix="verify") as pool:
         async with start(config, service=STAGE) as runtime:
-            copy = RegistryCopy(runtime.bus, runtime.log, who=STAGE, poll_s=config.state_poll_s)
+            copy = RegistryCopy(runtime, poll_s=config.state_poll_s)
             recent = Recent()
             authentication = Authentication(runtime, copy, pool, recent, gather=config.gather)
             async with runtime.serve_http(make_router(runtime, copy, recent)):

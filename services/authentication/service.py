@@ -101,11 +101,10 @@ class Authentication:
 
     async def _answer(self, refusals: Sequence[answers.Refused]) -> None:
         """Raises NoReply or Waiting while the ledger is silent. A repeat does no harm."""
-        bus = self._runtime.bus
-        receipts = await ask_receipts(bus, [refusal.statement_id or b"" for refusal in refusals])
+        receipts = await ask_receipts(self._runtime, [refusal.statement_id or b"" for refusal in refusals])
         decided = [one for one, receipt in zip(refusals, receipts, strict=True) if receipt is not None]
         if decided:
-            await issue_again(bus, [(one.statement_id or b"", one.state, one.mba) for one in decided])
+            await issue_again(self._runtime, [(one.statement_id or b"", one.state, one.mba) for one in decided])
             self._runtime.telemetry.metrics.reports.add(len(decided), stage=STAGE, outcome="again")
         await self._refusals.publish([one for one, receipt in zip(refusals, receipts, strict=True) if receipt is None])
 

@@ -10,7 +10,7 @@ from services.consensus import core
 from services.consensus.config import Config
 from services.consensus.node import Question
 from slt.bus import BusDown, NoReply, TooLarge
-from slt.bus.messages import EvaluateReply, Malformed, decode
+from slt.bus.messages import EvaluateReply, Malformed
 from slt.bus.subjects import EVALUATE, STATE_CHANGED
 from slt.consensus.events import Evaluated, EvaluationFailed, Event
 from slt.runtime.run import Runtime
@@ -64,8 +64,7 @@ class Evaluations:
             self._changed.clear()
             began = time.perf_counter()
             try:
-                data = await self._runtime.bus.request(EVALUATE, question.data, timeout_s=timeout_s)
-                reply = decode(EvaluateReply, data)
+                reply = await self._runtime.ask(EVALUATE, question.request, EvaluateReply, timeout_s=timeout_s)
             except NoReply as error:
                 reason = str(error)
                 if time.perf_counter() - began >= timeout_s:  # it was asked, and needs longer

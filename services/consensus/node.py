@@ -22,7 +22,7 @@ from services.consensus.claims import HeightRegister, HeightTaken
 from services.consensus.signer import BlockSigner, Refused
 from services.consensus.wal import Block, Wal
 from slt.bus.messages import Block as BlockMessage
-from slt.bus.messages import Item, encode
+from slt.bus.messages import EvaluateRequest, Item
 from slt.consensus.authority import Authority
 from slt.consensus.effects import Ask, Claim, Commit, Effects, Sign, Timer
 from slt.consensus.events import Admitted, Event, Signed, SigningRefused, Started, Stored
@@ -52,10 +52,10 @@ class FinalBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be asked on slt.evaluate, encoded, and the driver's name for it."""
+    """What is to be asked on slt.evaluate, and the driver's name for it."""
 
     ask: Ask
-    data: bytes
+    request: EvaluateRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +269,7 @@ class Node:
 
     def _question(self, ask: Ask) -> Question:
         items = {seq: self._waiting[seq][1] for seq in ask.seqs}
-        return Question(ask=ask, data=encode(core.evaluate_request(ask, items)))
+        return Question(ask=ask, request=core.evaluate_request(ask, items))
 
     def _commit(self, commit: Commit, *, now_ms: int) -> FinalBlock:
         proposed = commit.proposed

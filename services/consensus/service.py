@@ -19,7 +19,7 @@ from services.consensus.measures import Measures
 from services.consensus.node import Arrived, FinalBlock, Node, Outcome, Standing
 from services.consensus.young import YoungBlocks
 from slt.bus import BusDown, NoReply, StreamFull, TooLarge
-from slt.bus.messages import BlockGet, BlockReply, Item, Malformed, decode, encode
+from slt.bus.messages import BlockGet, BlockReply, Item, Malformed, encode
 from slt.bus.subjects import BLOCK, BLOCK_GET, BLOCK_YOUNG
 from slt.consensus.effects import Timer
 from slt.consensus.events import Event, Stored, TimerFired
@@ -64,7 +64,7 @@ class Service:
         """Until the runtime stops: finish the batch in hand, let what is under way become durable, leave."""
         try:
             self._leave(await self._in_thread(partial(self._node.start, now_ms=self.runtime.now_ms())))
-            async with self.runtime.bus.serving(BLOCK_YOUNG, self._serve_young, concurrency=YOUNG_CONCURRENCY):
+            async with self.runtime.answering(BLOCK_YOUNG, BlockGet, self._give_young, concurrency=YOUNG_CONCURRENCY):
                 await self.runtime.run(
                     self._take_in(),
                     background=[
@@ -195,29 +195,25 @@ class Service:
             except (BusDown, StreamFull, TooLarge) as error:
                 self.runtime.log.warning("block not announced", height=final.height, reason=str(error))
 
-    async def _serve_young(self, data: bytes) -> bytes:
-        """slt.block.young. The ledger's question is its `stored` for every height below the one it asks for."""
-        try:
-            request = decode(BlockGet, data)
-        except Malformed as error:
-            self.runtime.log.warning("unreadable question", subject=BLOCK_YOUNG, reason=str(error))
-            return encode(BlockReply())
-        self.asked[request.who] = (request.from_height, self.runtime.now_ms())
-        if request.who == "ledger":
-            self._heard_from_ledger(request.from_height - 1)
-        return encode(self.young.reply(request.from_height, request.count))
+    async def _give_young(self, question: BlockGet, asker: str) -> BlockReply:
+        """slt.block.young. The ledger's question is its `stored` for every height below the one it asks for.
 
-    def _heard_from_ledger(self, height: int) -> None:
-        if height > self.standing.stored or not self.standing.ledger_spoke:
-            self._events.put_nowait(Stored(now_ms=self.runtime.now_ms(), height=height))
+        A broker may repeat an old question. While the chain runs it says nothing new; right after a start it could
+        hide that our log was rolled back, so the first word must be the ledger's answer to a question of ours.
+        """
+        self.asked[asker] = (question.from_height, self.runtime.now_ms())
+        stored = question.from_height - 1
+        if asker == "ledger" and self.standing.ledger_spoke and stored > self.standing.stored:
+            self._events.put_nowait(Stored(now_ms=self.runtime.now_ms(), height=stored))
+        return self.young.reply(question.from_height, question.count)
 
     async def _ask_ledger(self) -> None:
         """After a start nothing new is ordered until the ledger has said where it stands: ask, rather than wait."""
         while not self.standing.ledger_spoke and not self.standing.halted:
-            question = BlockGet(who="consensus", from_height=self.standing.height + 1, count=1)
+            question = BlockGet(from_height=self.standing.height + 1, count=1)
             try:
-                data = await self.runtime.bus.request(BLOCK_GET, encode(question), timeout_s=LEDGER_TIMEOUT_S)
-                self._heard_from_ledger(decode(BlockReply, data).highest)
+                reply = await self.runtime.ask(BLOCK_GET, question, BlockReply, timeout_s=LEDGER_TIMEOUT_S)
+                self._events.put_nowait(Stored(now_ms=self.runtime.now_ms(), height=reply.highest))
             except (NoReply, Malformed, BusDown) as error:
                 self.runtime.health.waiting["ledger"] = str(error)
             await asyncio.sleep(self.config.ledger_poll_s)

@@ -11,7 +11,7 @@ from services.ledger.keeper import Keeper, SplitLedger, Stored
 from services.ledger.reader import Reader
 from slt.bus import BusDown, NoReply, TooLarge, subjects
 from slt.bus.messages import Block, BlockGet, BlockReply, Malformed, decode, encode
-from slt.bus.stage import ForgedStage
+from slt.bus.stage import Forged
 from slt.runtime.files import durable_write
 from slt.statements.verdicts import TABLE, Code
 
@@ -70,7 +70,7 @@ class Follower:
         for delivery in batch.deliveries:
             try:
                 block = decode(Block, self._runtime.stage_opener.open_bytes("block", delivery.data))
-            except (Malformed, ForgedStage) as error:
+            except (Malformed, Forged) as error:
                 batch.park(delivery, str(error))
                 continue
             await self._arrived(block)
@@ -93,10 +93,9 @@ class Follower:
     async def _ask(self, count: int) -> bool:
         """Whether blocks came and were stored."""
         next_height = self._keeper.head.height + 1
-        question = BlockGet(who=STAGE, from_height=next_height, count=count)
+        question = BlockGet(from_height=next_height, count=count)
         try:
-            answer = await self._runtime.bus.request(subjects.BLOCK_YOUNG, encode(question), timeout_s=ASKED_S)
-            reply = decode(BlockReply, answer)
+            reply = await self._runtime.ask(subjects.BLOCK_YOUNG, question, BlockReply, timeout_s=ASKED_S)
             blocks = [decode(Block, data) for data in reply.blocks]
         except (NoReply, BusDown, TooLarge):
             return False  # Consensus is away: the next poll asks again, and meanwhile a hint may come.

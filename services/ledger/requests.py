@@ -1,71 +1,67 @@
 """What other services ask on the bus: blocks, receipts, receipts once more."""
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from services.ledger.answers import Answers
 from services.ledger.keeper import Keeper
 from services.ledger.reader import Reader
 from services.ledger.receipts import Issued
-from slt.bus.messages import (
-    Again,
-    AgainReply,
-    BlockGet,
-    BlockReply,
-    Malformed,
-    ReceiptGet,
-    ReceiptReply,
-    decode,
-    encode,
-)
-from slt.bus.streams import MAX_PAYLOAD_BYTES
-from slt.bus.subjects import BadSubject, receipt
+from slt.bus.messages import Again, AgainReply, BlockGet, BlockReply, ReceiptGet, ReceiptReply
+from slt.bus.requests import Declined
+from slt.bus.subjects import AGAIN, BLOCK_GET, RECEIPT_GET, BadSubject, receipt
+
+if TYPE_CHECKING:
+    from slt.runtime.run import Runtime
 
 ASKED_MAX: Final = 64  # statements in one question: their receipts fit one message
-REPLY_BYTES_MAX: Final = MAX_PAYLOAD_BYTES - 64 * 1024  # room for the bus's own bytes
-UNREADABLE: Final = b""  # the reply to what is no question: whoever asks finds no answer in it, and never a "no"
+ANSWERING_AT_ONCE: Final = 4  # requests of each kind; each may read some megabytes
 
 
 class Requests:
-    """Handlers for `bus.serving`. Each takes and gives encoded messages."""
+    """Handlers of slt.block.get, slt.receipt.get and slt.again. What cannot be answered is declined, never a "no"."""
 
-    def __init__(self, reader: Reader, answers: Answers, keeper: Keeper) -> None:
+    def __init__(self, runtime: "Runtime", reader: Reader, answers: Answers, keeper: Keeper) -> None:
+        self._runtime = runtime
         self._reader = reader
         self._answers = answers
         self._keeper = keeper
 
-    async def blocks(self, data: bytes) -> bytes:
-        """slt.block.get: stored blocks from a height on."""
-        try:
-            asked = decode(BlockGet, data)
-        except Malformed:
-            return UNREADABLE
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer while the context is open."""
+        answering = self._runtime.answering
+        async with (
+            answering(BLOCK_GET, BlockGet, self.blocks, concurrency=ANSWERING_AT_ONCE),
+            answering(RECEIPT_GET, ReceiptGet, self.receipts, concurrency=ANSWERING_AT_ONCE),
+            answering(AGAIN, Again, self.again, concurrency=ANSWERING_AT_ONCE),
+        ):
+            yield
+
+    async def blocks(self, asked: BlockGet, _asker: str) -> BlockReply:
+        """Stored blocks from a height on."""
         highest = self._keeper.head.height
         blocks = await self._reader.blocks(asked.from_height, asked.count)
-        return _fitting(encode(BlockReply(blocks=blocks, lowest=min(1, highest), highest=highest)))
+        return BlockReply(blocks=blocks, lowest=min(1, highest), highest=highest)
 
-    async def receipts(self, data: bytes) -> bytes:
-        """slt.receipt.get: None means that there is no final verdict."""
-        try:
-            asked = decode(ReceiptGet, data)
-        except Malformed:
-            return UNREADABLE
-        if len(asked.statement_ids) > ASKED_MAX:
-            return UNREADABLE
+    async def receipts(self, asked: ReceiptGet, _asker: str) -> ReceiptReply:
+        """None means that there is no final verdict. Raises Declined."""
+        _check_count(RECEIPT_GET, len(asked.statement_ids))
         found = await self._reader.receipts(asked.statement_ids)
-        receipts = [found[one].issued.receipt if one in found else None for one in asked.statement_ids]
-        return _fitting(encode(ReceiptReply(receipts=receipts)))
+        return ReceiptReply(
+            receipts=[found[one].issued.receipt if one in found else None for one in asked.statement_ids]
+        )
 
-    async def again(self, data: bytes) -> bytes:
-        """slt.again: publish receipts once more, where the asking stage says that its facility listens."""
+    async def again(self, asked: Again, _asker: str) -> AgainReply:
+        """Publish receipts once more, where the asking stage says that its facility listens. Raises Declined."""
+        _check_count(AGAIN, len(asked.items))
         try:
-            asked = decode(Again, data)
             for _, state, mba in asked.items:
                 receipt(state, mba)
-        except (Malformed, BadSubject):
-            return UNREADABLE
-        if len(asked.items) > ASKED_MAX:
-            return UNREADABLE
+        except BadSubject as error:
+            raise Declined(AGAIN, str(error)) from error
         found = await self._reader.receipts([statement_id for statement_id, _, _ in asked.items])
         by_height: dict[int, list[Issued]] = defaultdict(list)
         for statement_id, state, mba in asked.items:
@@ -75,10 +71,10 @@ class Requests:
                 )
         for height, issued in by_height.items():
             if not await self._answers.publish(height, issued, again=True):
-                return UNREADABLE  # Stopping: whoever asked asks again.
-        return encode(AgainReply(issued=[statement_id in found for statement_id, _, _ in asked.items]))
+                raise Declined(AGAIN, "the ledger is stopping: ask again")
+        return AgainReply(issued=[statement_id in found for statement_id, _, _ in asked.items])
 
 
-def _fitting(reply: bytes) -> bytes:
-    """The reply, if it fits one message: the asker of too much asks again for less."""
-    return reply if len(reply) <= REPLY_BYTES_MAX else UNREADABLE
+def _check_count(subject: str, count: int) -> None:
+    if count > ASKED_MAX:
+        raise Declined(subject, f"{count} statements in one question; {ASKED_MAX} are allowed")

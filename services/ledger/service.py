@@ -20,7 +20,6 @@ from services.ledger.keeper import Keeper, open_keeper
 from services.ledger.reader import Reader
 from services.ledger.requests import Requests
 from services.ledger.store import Store
-from slt.bus import subjects
 from slt.merkle.notes import NoteSigner
 from slt.runtime.stage import run_stage
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from slt.runtime.run import Runtime
 
 HINTS_AT_ONCE: Final = 4  # blocks of up to 6 MiB in memory
-ANSWERING_AT_ONCE: Final = 4  # requests of each kind; each may read some megabytes
 MARK_EVERY_S: Final = 5.0  # how old the published mark may grow while no block comes
 
 
@@ -50,14 +48,9 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
             runtime, Parts(keeper=keeper, answers=answers, reader=reader), block_poll_s=config.block_poll_s
         )
         runtime.health.ready_while("chain", lambda: follower.alarm)
-        requests = Requests(reader, answers, keeper)
+        requests = Requests(runtime, reader, answers, keeper)
         async with AsyncExitStack() as faces, asyncio.TaskGroup() as tasks:
-            for subject, handler in (
-                (subjects.BLOCK_GET, requests.blocks),
-                (subjects.RECEIPT_GET, requests.receipts),
-                (subjects.AGAIN, requests.again),
-            ):
-                await faces.enter_async_context(runtime.bus.serving(subject, handler, concurrency=ANSWERING_AT_ONCE))
+            await faces.enter_async_context(requests.answering())
             await faces.enter_async_context(runtime.serve_http(make_router(store, reader, keeper, runtime.genesis)))
             publishing = tasks.create_task(answers.run())
             await _publish_what_a_crash_left(keeper, answers, reader)

@@ -141,14 +141,14 @@ class Admissions(Listener):
     async def _answer(self, answers: Answers) -> None:
         """Receipts where there is a final verdict, refusals elsewhere. Raises NoReply, Waiting; repeats do no harm."""
         asked = [refusal for refusal in answers.refused if refusal.statement_id is not None]
-        receipts = await ask_receipts(self._runtime.bus, [one.statement_id for one in asked if one.statement_id])
+        receipts = await ask_receipts(self._runtime, [one.statement_id for one in asked if one.statement_id])
         final = {one.submission_id for one, receipt in zip(asked, receipts, strict=True) if receipt is not None}
         again = [
             *answers.again,
             *((one.statement_id or b"", one.state, one.mba) for one in asked if one.submission_id in final),
         ]
         if again:
-            await issue_again(self._runtime.bus, again)
+            await issue_again(self._runtime, again)
             self._runtime.telemetry.metrics.reports.add(len(again), stage=STAGE, outcome="again")
         for statement_id, state, mba in again:
             self._runtime.log.decision("again", stage=STAGE, statement=statement_id, mba=f"{state}/{mba}")

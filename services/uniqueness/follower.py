@@ -15,7 +15,7 @@ from services.uniqueness.evaluations import Evaluations
 from services.uniqueness.store import Store
 from slt.bus import BusDown, NoReply, TooLarge
 from slt.bus.messages import Block, BlockGet, BlockReply, Malformed, StateChanged, decode, encode
-from slt.bus.stage import ForgedStage
+from slt.bus.stage import Forged
 from slt.bus.subjects import BLOCK_GET, BLOCK_YOUNG, STATE_CHANGED
 from slt.inventory.books import REGISTRY_KINDS
 from slt.inventory.evaluate import NeedVetting, ProposalFault
@@ -85,7 +85,7 @@ class Follower:
         for delivery in batch.deliveries:
             try:
                 block = decode(Block, self._runtime.stage_opener.open_bytes("block", delivery.data))
-            except (Malformed, ForgedStage) as error:
+            except (Malformed, Forged) as error:
                 batch.park(delivery, str(error))
                 continue
             await self.take(block)
@@ -112,10 +112,10 @@ class Follower:
         return False
 
     async def _blocks_from(self, subject: str, height: int) -> list[Block]:
-        question = BlockGet(who=STAGE, from_height=height, count=BLOCKS_ASKED)
+        question = BlockGet(from_height=height, count=BLOCKS_ASKED)
         try:
-            answer = await self._runtime.bus.request(subject, encode(question), timeout_s=ASKED_S)
-            return [decode(Block, data) for data in decode(BlockReply, answer).blocks]
+            reply = await self._runtime.ask(subject, question, BlockReply, timeout_s=ASKED_S)
+            return [decode(Block, data) for data in reply.blocks]
         except (NoReply, BusDown, TooLarge):
             return []  # They are away: the next poll asks again, and meanwhile a hint may come.
         except Malformed as error:

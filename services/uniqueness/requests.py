@@ -1,12 +1,15 @@
 """What other services ask: evaluate a proposal, give a copy of the registry."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from services.uniqueness.core import STAGE
 from services.uniqueness.evaluations import Evaluations, Key
 from services.uniqueness.follower import Follower
 from services.uniqueness.store import Store
-from slt.bus.messages import EvaluateReply, EvaluateRequest, Malformed, StateReply, decode, encode
+from slt.bus.messages import EvaluateReply, EvaluateRequest, Malformed, StateGet, StateReply
+from slt.bus.subjects import EVALUATE, STATE_GET
 from slt.inventory.books import REGISTRY_KINDS, registry_of
 from slt.inventory.evaluate import Evaluation, NeedVetting, ProposalFault
 from slt.inventory.keys import prefix
@@ -17,6 +20,8 @@ from slt.runtime.run import Runtime
 from slt.statements.cbor import encode as encode_cbor
 
 PARENT_WITHIN_S: Final = 1.0  # the parent's block is on its way to us as well
+PROPOSALS_AT_ONCE: Final = 2  # one is evaluated, one waits; consensus has one under way
+STATE_ASKED_AT_ONCE: Final = 4
 
 
 class Requests:
@@ -27,25 +32,34 @@ class Requests:
         self._store = store
         self._evaluations = evaluations
         self._follower = follower
-        self._copy: tuple[int, bytes] | None = None  # the reply for the height it was made at
+        self._copy: StateReply | None = None  # the last reply, good while its height is
         self._duration = runtime.telemetry.metrics.histogram(
             "slt.uniqueness.evaluate.duration", "Time to answer slt.evaluate", "kind"
         )
 
-    async def evaluate(self, data: bytes) -> bytes:
-        """Answer an EvaluateRequest. Never raises for what is in it: a proposal that cannot be is `failed`."""
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer while the context is open."""
+        answering = self._runtime.answering
+        async with (
+            answering(EVALUATE, EvaluateRequest, self.evaluate, concurrency=PROPOSALS_AT_ONCE),
+            answering(STATE_GET, StateGet, self.state, concurrency=STATE_ASKED_AT_ONCE),
+        ):
+            yield
+
+    async def evaluate(self, request: EvaluateRequest, _asker: str) -> EvaluateReply:
+        """Never raises for what is in `request`: a proposal that cannot be is `failed`."""
         began_ms = self._runtime.now_ms()
-        reply = await self._evaluated(data)
+        reply = await self._evaluated(request)
         self._duration.observe((self._runtime.now_ms() - began_ms) / 1000, kind=reply.kind)
         if reply.kind != "evaluated":
             self._runtime.log.warning(
                 "evaluate", stage=STAGE, kind=reply.kind, text=reply.text, kids=len(reply.kids), height=reply.height
             )
-        return encode(reply)
+        return reply
 
-    async def _evaluated(self, data: bytes) -> EvaluateReply:
+    async def _evaluated(self, request: EvaluateRequest) -> EvaluateReply:
         try:
-            request = decode(EvaluateRequest, data)
             key = Key(
                 parent_id=request.parent_id,
                 height=request.height,
@@ -74,13 +88,11 @@ class Requests:
             height=self._evaluations.final.height,
         )
 
-    async def state(self, data: bytes) -> bytes:
-        """Answer a StateGet with the registry of the last final state. Raises Malformed for other bytes."""
-        del data  # Whoever asks gets the same.
-        head = self._evaluations.final
-        if self._copy is None or self._copy[0] != head.height:
-            self._copy = (head.height, encode(await self._state()))
-        return self._copy[1]
+    async def state(self, _question: StateGet, _asker: str) -> StateReply:
+        """The registry of the last final state: the same for whoever asks."""
+        if self._copy is None or self._copy.height != self._evaluations.final.height:
+            self._copy = await self._state()
+        return self._copy
 
     async def _state(self) -> StateReply:
         head = self._evaluations.final

@@ -31,8 +31,6 @@ from slt.statements.openings import Opening, parse_opening
 
 GATHER: Final = 4  # deliveries of up to 64 reports in one batch: one query for all of them
 HINTS_AT_ONCE: Final = 4  # blocks of up to 6 MiB in memory
-PROPOSALS_AT_ONCE: Final = 2  # one is evaluated, one waits; consensus has one under way
-STATE_ASKED_AT_ONCE: Final = 4
 
 
 async def serve(runtime: Runtime, config: Config, store: Store) -> None:
@@ -47,11 +45,7 @@ async def serve(runtime: Runtime, config: Config, store: Store) -> None:
         runtime.health.ready_while("chain", lambda: follower.alarm)
         requests = Requests(runtime, store, evaluations, follower)
         async with AsyncExitStack() as faces:
-            for subject, handler, at_once in (
-                (subjects.EVALUATE, requests.evaluate, PROPOSALS_AT_ONCE),
-                (subjects.STATE_GET, requests.state, STATE_ASKED_AT_ONCE),
-            ):
-                await faces.enter_async_context(runtime.bus.serving(subject, handler, concurrency=at_once))
+            await faces.enter_async_context(requests.answering())
             await faces.enter_async_context(runtime.serve_http(make_router(store, evaluations, admissions)))
             await runtime.bus.notify(subjects.STATE_CHANGED, encode(StateChanged(height=head.height)))
             await runtime.run(

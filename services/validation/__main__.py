@@ -20,7 +20,7 @@ async def main() -> None:
         ThreadPoolExecutor(config.checks_at_once, thread_name_prefix="check") as checking,
     ):
         async with start(config, service=STAGE) as runtime:
-            copy = RegistryCopy(runtime.bus, runtime.log, who=STAGE, poll_s=config.state_poll_s)
+            copy = RegistryCopy(runtime, poll_s=config.state_poll_s)
             recent = Recent()
             validation = Validation(runtime, copy, judging, recent, gather=config.gather)
             async with runtime.serve_http(make_router(copy, checking, recent, waiting_max=config.checks_waiting)):

@@ -127,11 +127,11 @@ class Validation:
     async def _answer(self, refusals: Sequence[Refused]) -> None:
         """Raises NoReply or Waiting while the ledger is silent. A repeat does no harm."""
         statements = [refusal.statement_id or b"" for refusal in refusals]
-        receipts = await ask_receipts(self._runtime.bus, statements)
+        receipts = await ask_receipts(self._runtime, statements)
         final = [refusal for refusal, receipt in zip(refusals, receipts, strict=True) if receipt is not None]
         if final:
             again = [(refusal.statement_id or b"", refusal.state, refusal.mba) for refusal in final]
-            await issue_again(self._runtime.bus, again)
+            await issue_again(self._runtime, again)
         await self._refusals.publish(
             [refusal for refusal, receipt in zip(refusals, receipts, strict=True) if receipt is None]
         )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from slt.bus import Bus
 from slt.bus.compression import inflate
 from slt.bus.messages import Block, BlockGet, BlockReply, Item, decode, encode
+from slt.bus.requests import Dialogue
 from slt.bus.subjects import BLOCK_GET
-from slt.client.folder import Folder
+from slt.client.folder import MEMBER, Folder
 from slt.consensus.certificates import verify_certificate
 from slt.inventory.evaluate import evaluate
 from slt.inventory.genesis import genesis_head, genesis_state
@@ -23,24 +24,38 @@ from slt.statements.cbor import decode as decode_cbor
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header, genesis_log_entry, parse_header
 from slt.statements.openings import Opening, parse_opening
+from slt.statements.signatures import signer_from_pem
 from slt.statements.statement import parse_statement, verify_statement
 from slt.statements.tags import list_root
 from slt.statements.verdicts import Verdict, parse_verdict
+from tests.support.signed import Signed
 
 ASK_WITHIN_S = 10.0
 BLOCKS_AT_ONCE = 50
 FACTS_BYTES_MAX = 256 * 1024 * 1024
 
 
-async def fetch_blocks(bus: Bus) -> list[Block]:
-    """Every block that the ledger has stored."""
+async def fetch_blocks(bus: Bus, folder: Folder) -> list[Block]:
+    """Every block that the ledger has stored, asked for as the member's uniqueness service may."""
+    asking = Signed(bus, _uniqueness(folder))
     blocks: list[Block] = []
     while True:
-        asked = BlockGet(who="audit", from_height=len(blocks) + 1, count=BLOCKS_AT_ONCE)
-        reply = decode(BlockReply, await bus.request(BLOCK_GET, encode(asked), timeout_s=ASK_WITHIN_S))
+        asked = BlockGet(from_height=len(blocks) + 1, count=BLOCKS_AT_ONCE)
+        reply = decode(BlockReply, await asking.request(BLOCK_GET, encode(asked), timeout_s=ASK_WITHIN_S))
         blocks += [decode(Block, block) for block in reply.blocks]
         if len(blocks) >= reply.highest:
             return blocks
+
+
+def _uniqueness(folder: Folder) -> Dialogue:
+    keys = folder.member / "services"
+    return Dialogue(
+        folder.genesis(),
+        member=MEMBER,
+        service="uniqueness",
+        signer=signer_from_pem((keys / "uniqueness.pem").read_bytes()),
+        certificate=(keys / "uniqueness.cert").read_bytes(),
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -422,7 +422,7 @@ async def test_a_report_waits_for_its_predecessor_and_no_longer_than_the_hold(le
 
 async def test_the_ledger_verifies_from_genesis_after_all_attacks(ledger: Folder) -> None:
     async with connect(ledger.addresses().nats, name="auditor") as bus:
-        blocks = await fetch_blocks(bus)
+        blocks = await fetch_blocks(bus, ledger)
     found = audit_folder(ledger, blocks)
     assert found.log_size == 1 + sum(verdict.log_index is not None for verdict, _ in found.final.values())
     logs = "".join(path.read_text(encoding="utf-8", errors="replace") for path in ledger.logs.glob("*.jsonl"))

@@ -59,7 +59,7 @@ async def test_every_submission_is_answered_once_whatever_is_killed(tmp_path: Pa
             await _load(client, reports, chance)
         rows = await client.answers(ids, within_s=ANSWERED_WITHIN_S)
         await _settled(network)
-        blocks = await fetch_blocks(bus)
+        blocks = await fetch_blocks(bus, folder)
         receipts = await _all_receipts(bus)
     print(f"killed {dict(killed)}; {len(blocks)} blocks; {sum(row.attempts for row in rows)} sendings of {len(rows)}")
 

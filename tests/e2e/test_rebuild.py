@@ -43,7 +43,7 @@ async def test_uniqueness_is_rebuilt_from_blocks_with_a_void_verdict_among_them(
             await client.submit([first])
             (row,) = await client.answers([first.entry.statement_id], within_s=ANSWER_WITHIN_S)
         assert row.standing == "accepted"
-        blocks = await _blocks_with(bus, Code.DUPLICATE)
+        blocks = await _blocks_with(bus, folder, Code.DUPLICATE)
         codes = _codes(blocks)
         assert codes.count(Code.ACCEPTED) == 1
         assert audit_folder(folder, blocks).log_size == 2
@@ -60,11 +60,11 @@ async def test_uniqueness_is_rebuilt_from_blocks_with_a_void_verdict_among_them(
     assert (row.standing, row.log_index) == ("accepted", 2)
 
 
-async def _blocks_with(bus: Bus, code: Code) -> list[Block]:
+async def _blocks_with(bus: Bus, folder: Folder, code: Code) -> list[Block]:
     """The ledger's blocks, once one of them has a verdict with `code`."""
     async with asyncio.timeout(ANSWER_WITHIN_S):
         while True:
-            blocks = await fetch_blocks(bus)
+            blocks = await fetch_blocks(bus, folder)
             if code in _codes(blocks):
                 return blocks
             await asyncio.sleep(0.1)

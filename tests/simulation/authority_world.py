@@ -16,7 +16,7 @@ from services.consensus.claims import FileRegister
 from services.consensus.node import Arrived, Node, Outcome, Question
 from services.consensus.signer import FileSigner, Signatures
 from services.consensus.wal import Wal
-from slt.bus.messages import Block, EvaluateRequest, Item, decode, encode
+from slt.bus.messages import Block, Item, decode, encode
 from slt.consensus.authority import genesis_head
 from slt.consensus.certificates import verify_certificate
 from slt.consensus.effects import Sign, Timer
@@ -199,7 +199,7 @@ class World:
             events.append(self._evaluated(question))
 
     def _evaluated(self, question: Question) -> Evaluated:
-        request = decode(EvaluateRequest, question.data)
+        request = question.request
         claimed = FileRegister(self.machine.disk("claims").durable_view()).last
         assert claimed is None or claimed.height < request.height, f"height {request.height} is evaluated again"
         seen, size, verdicts = self.ledger.final_ids(), len(self.ledger.log()), []

@@ -5,7 +5,7 @@ re-encoded. A top-level message begins with its version `v`, 1 today; another on
 are Malformed too. Times are milliseconds since 1970 UTC, except COSE `iat`, which is seconds.
 """
 
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ VERSION: Final = 1
 WireFinding: TypeAlias = tuple[str, str, str, str, str, str, str]
 
 Signature: TypeAlias = Literal["good", "bad", "no key"]
+
+# Of a service, stage or subject, where a stranger may have written it: it is quoted in logs.
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class Malformed(ValueError):
@@ -137,10 +140,12 @@ class EvaluateReply(Message, frozen=True, kw_only=True):
 
 
 class BlockGet(Message, frozen=True, kw_only=True):
-    """slt.block.young (consensus) and slt.block.get (ledger). The ledger's ask is its `stored` below `from_height`."""
+    """slt.block.young (consensus) and slt.block.get (ledger). The ledger's ask is its `stored` below `from_height`.
+
+    Who asks is not in it: the certificate says so.
+    """
 
     v: int = VERSION
-    who: str  # the asking service
     from_height: int
     count: int
 
@@ -156,7 +161,6 @@ class BlockReply(Message, frozen=True, kw_only=True):
 
 class StateGet(Message, frozen=True, kw_only=True):
     v: int = VERSION
-    who: str
 
 
 class StateReply(Message, frozen=True, kw_only=True):
@@ -206,12 +210,26 @@ class Envelope(Message, frozen=True, kw_only=True):
     """The signed form of what one stage says to the next; see slt.bus.stage."""
 
     v: int = VERSION
-    stage: str
-    service: str
+    stage: Name
+    service: Name
     member: int
     certificate: bytes  # CBOR ServiceCertificate of the sender
     signature: bytes
     payload: bytes
+
+
+class Said(Message, frozen=True, kw_only=True):
+    """The signed form of a question and of what is said to it; see slt.bus.requests."""
+
+    v: int = VERSION
+    kind: Literal["ask", "answer", "decline"]
+    subject: Name
+    service: Name
+    member: int
+    bound: bytes  # 32 bytes; ask: random; otherwise the SHA-256 of the ask's bytes
+    certificate: bytes  # CBOR ServiceCertificate of the sender
+    signature: bytes
+    payload: bytes  # the encoded message; decline: why, UTF-8
 
 
 class Parked(Message, frozen=True, kw_only=True):

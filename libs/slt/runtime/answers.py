@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from slt.bus import Bus
-from slt.bus.messages import Again, AgainReply, Malformed, ReceiptGet, ReceiptReply, WireFinding, decode, encode
+from slt.bus.messages import Again, AgainReply, Malformed, Message, ReceiptGet, ReceiptReply, WireFinding
 from slt.bus.subjects import AGAIN, RECEIPT_GET, refused
 from slt.merkle.hashing import Digest
 from slt.runtime.stage import Waiting
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 ANSWER_BYTES_MAX: Final = 256 * 1024  # a message of refusals is cut here; one oversize refusal travels alone
 FINDINGS_BYTES_MAX: Final = 1024 * 1024  # of one refusal: an author corrects the first of them first
 ASK_WITHIN_S: Final = 2.0
+A = TypeVar("A", bound=Message)
 R = TypeVar("R")
 
 IDS_MAX: Final = 64  # in one request: 64 receipts fit one reply
@@ -82,7 +82,7 @@ class RefusalPublisher:
 
 
 async def ask_receipts(
-    bus: Bus, statement_ids: Sequence[bytes], *, timeout_s: float = ASK_WITHIN_S
+    runtime: "Runtime", statement_ids: Sequence[bytes], *, timeout_s: float = ASK_WITHIN_S
 ) -> list[bytes | None]:
     """The ledger's receipt for each statement, None where there is no final verdict.
 
@@ -91,13 +91,13 @@ async def ask_receipts(
     receipts: list[bytes | None] = []
     for first in range(0, len(statement_ids), IDS_MAX):
         ids = list(statement_ids[first : first + IDS_MAX])
-        reply = await bus.request(RECEIPT_GET, encode(ReceiptGet(statement_ids=ids)), timeout_s=timeout_s)
-        receipts += _as_many(ids, _decoded(ReceiptReply, reply).receipts)
+        reply = await _ask(runtime, RECEIPT_GET, ReceiptGet(statement_ids=ids), ReceiptReply, timeout_s=timeout_s)
+        receipts += _as_many(ids, reply.receipts)
     return receipts
 
 
 async def issue_again(
-    bus: Bus, items: Sequence[tuple[bytes, str, str]], *, timeout_s: float = ASK_WITHIN_S
+    runtime: "Runtime", items: Sequence[tuple[bytes, str, str]], *, timeout_s: float = ASK_WITHIN_S
 ) -> list[bool]:
     """Have the ledger publish receipts again: (statement id, State, MBA) each; False where there is none.
 
@@ -106,14 +106,14 @@ async def issue_again(
     issued: list[bool] = []
     for first in range(0, len(items), IDS_MAX):
         part = list(items[first : first + IDS_MAX])
-        reply = await bus.request(AGAIN, encode(Again(items=part)), timeout_s=timeout_s)
-        issued += _as_many(part, _decoded(AgainReply, reply).issued)
+        reply = await _ask(runtime, AGAIN, Again(items=part), AgainReply, timeout_s=timeout_s)
+        issued += _as_many(part, reply.issued)
     return issued
 
 
-def _decoded(kind: type[R], data: bytes) -> R:
+async def _ask(runtime: "Runtime", subject: str, question: Message, reply: type[A], *, timeout_s: float) -> A:
     try:
-        return decode(kind, data)
+        return await runtime.ask(subject, question, reply, timeout_s=timeout_s)
     except Malformed as error:
         raise Waiting(f"the ledger's reply cannot be read: {error}") from error
 

@@ -1,6 +1,6 @@
 """The read copy of registry, reference data and parameters that a stage works with; uniqueness has the original.
 
-copy = RegistryCopy(runtime.bus, runtime.log, who="validation", poll_s=config.state_poll_s)
+copy = RegistryCopy(runtime, poll_s=config.state_poll_s)
 await runtime.run(run_stage(runtime, ..., ready=copy.missing), background=[copy.run()])
 """
 
@@ -8,16 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from slt.bus import Bus, NoReply
-from slt.bus.messages import Malformed, StateGet, StateReply, decode, encode
+from slt.bus import NoReply
+from slt.bus.messages import Malformed, StateGet, StateReply
 from slt.bus.subjects import STATE_CHANGED, STATE_GET
 from slt.reports.reference import Reference
-from slt.runtime.logs import Log
 from slt.statements.cbor import DecodeError
 from slt.statements.cbor import decode as decode_cbor
 from slt.statements.registry import Identity, Mba, Member
+
+if TYPE_CHECKING:
+    from slt.runtime.run import Runtime
 
 ASK_WITHIN_S: Final = 3.0
 FIRST_PAUSE_S: Final = 0.2  # until there is a copy at all, ask more often than every poll_s
@@ -40,10 +42,9 @@ class Registry:
 class RegistryCopy:
     """Keeps `current` up to date: at start, on slt.state.changed, and every `poll_s` in case that was lost."""
 
-    def __init__(self, bus: Bus, log: Log, *, who: str, poll_s: float) -> None:
-        self._bus = bus
-        self._log = log
-        self._who = who
+    def __init__(self, runtime: "Runtime", *, poll_s: float) -> None:
+        self._runtime = runtime
+        self._log = runtime.log
         self._poll_s = poll_s
         self._current: Registry | None = None
         self._last: StateReply | None = None
@@ -90,7 +91,7 @@ class RegistryCopy:
 
     async def run(self) -> None:
         """Keep the copy; runs until cancelled."""
-        async with self._bus.hints(STATE_CHANGED) as hints, asyncio.TaskGroup() as group:
+        async with self._runtime.bus.hints(STATE_CHANGED) as hints, asyncio.TaskGroup() as group:
             group.create_task(self._listen(hints))
             while True:
                 self._changed.clear()
@@ -102,10 +103,9 @@ class RegistryCopy:
     async def refresh(self) -> None:
         """Ask once. When uniqueness is silent or answers nonsense the copy stays as it was."""
         try:
-            data = await self._bus.request(STATE_GET, encode(StateGet(who=self._who)), timeout_s=ASK_WITHIN_S)
-            self._take(decode(StateReply, data))
-        except NoReply:
-            self._log.debug("registry copy", text="uniqueness does not answer", height=self.height)
+            self._take(await self._runtime.ask(STATE_GET, StateGet(), StateReply, timeout_s=ASK_WITHIN_S))
+        except NoReply as silence:
+            self._log.debug("registry copy", text=str(silence), height=self.height)
         except (Malformed, DecodeError) as error:
             self._log.error("registry copy", text=f"the reply of uniqueness cannot be read: {error}")
 

@@ -12,7 +12,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,12 +21,14 @@ import uvloop
 import slt
 from slt.bus import Bus, BusClosed, BusDown, Delivery
 from slt.bus.jetstream import connect
-from slt.bus.messages import Item, Parked, encode
+from slt.bus.messages import Item, Message, Parked, encode
 from slt.bus.packing import pack
+from slt.bus.requests import Dialogue
 from slt.bus.stage import StageOpener, StageSigner
 from slt.bus.streams import MAX_PAYLOAD_BYTES, Table
 from slt.bus.subjects import parked
 from slt.runtime import http
+from slt.runtime.asking import A, Asking, Q
 from slt.runtime.health import Health
 from slt.runtime.identity import ServiceIdentity, load_genesis, load_identity
 from slt.runtime.logs import Log, catch_libraries
@@ -84,6 +86,11 @@ class Runtime:
             genesis.chain_id, config.member, service, identity.signer, identity.certificate_bytes
         )
         self.stage_opener = StageOpener(genesis, member=config.member)
+        dialogue = Dialogue(
+            genesis, member=config.member, service=service, signer=identity.signer,
+            certificate=identity.certificate_bytes,
+        )  # fmt: skip
+        self._asking = Asking(bus, dialogue, log, telemetry.metrics)
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -102,6 +109,16 @@ class Runtime:
             address_file=config.address_file,
         )
         return http.serve(address, service=self.service, health=self.health, telemetry=self.telemetry, router=router)
+
+    async def ask(self, subject: str, question: Message, reply: type[A], *, timeout_s: float) -> A:
+        """Ask another service of this member; see Asking.ask. Raises NoReply, Malformed, TooLarge."""
+        return await self._asking.ask(subject, question, reply, timeout_s=timeout_s)
+
+    def answering(
+        self, subject: str, question: type[Q], handler: Callable[[Q, str], Awaitable[Message]], *, concurrency: int
+    ) -> AbstractAsyncContextManager[None]:
+        """Answer the others with `await handler(question, asker)` while the context is open; see Asking.answering."""
+        return self._asking.answering(subject, question, handler, concurrency=concurrency)
 
     async def publish_items(self, stage: str, items: Sequence[Item]) -> None:
         """Pack, sign and publish `items` on slt.<stage>; return once all of it is stored.

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from slt.bus import BusClosed, BusDown, Delivery, NoReply, StreamFull
 from slt.bus.messages import Item, Malformed
-from slt.bus.stage import ForgedStage
+from slt.bus.stage import Forged
 from slt.runtime.suspects import Suspects
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class _StageLoop:
         for delivery in deliveries:
             try:
                 items = self._runtime.stage_opener.open(self._opens, delivery.data) if self._opens else []
-            except (Malformed, ForgedStage) as error:
+            except (Malformed, Forged) as error:
                 await self._park(delivery, str(error), "malformed" if isinstance(error, Malformed) else "forged")
                 await self._settle(delivery)
                 continue

@@ -29,6 +29,7 @@ from slt.bus.messages import (
     encode,
 )
 from slt.bus.packing import REPORTS_MAX
+from slt.bus.requests import Dialogue
 from slt.bus.stage import StageOpener
 from slt.bus.subjects import AGAIN, RECEIPT_GET, STATE_CHANGED, STATE_GET, refused, submit
 from slt.runtime.copies import RegistryCopy
@@ -39,7 +40,9 @@ from slt.statements.cbor import encode as encode_cbor
 from slt.statements.genesis import Identity
 from slt.statements.refusals import Refusal, make_service_certificate, verify_refusal
 from slt.statements.submission import Submission, encode_submissions
+from tests.support.blocks import signer
 from tests.support.buses import World as Broker
+from tests.support.signed import Signed
 from tests.unit.authentication import doors
 from tests.unit.authentication.doors import genesis
 from tests.unit.statements.samples import GOVERNANCE, SERVICE, pem, seed
@@ -123,7 +126,8 @@ class Member:
         self._opener = StageOpener(genesis(), member=0)
 
     async def uniqueness_answers(self) -> None:
-        await self._stack.enter_async_context(self.bus.serving(STATE_GET, self.stubs.state, concurrency=1))
+        answering = speaking(self.bus, "uniqueness").serving(STATE_GET, self.stubs.state, concurrency=1)
+        await self._stack.enter_async_context(answering)
 
     async def state_changed(self) -> None:
         self.stubs.height += 1
@@ -131,9 +135,10 @@ class Member:
 
     @asynccontextmanager
     async def ledger_answers(self) -> AsyncIterator[None]:
+        ledger = speaking(self.bus, "ledger")
         async with (
-            self.bus.serving(RECEIPT_GET, self.stubs.receipt_get, concurrency=1),
-            self.bus.serving(AGAIN, self.stubs.issue_again, concurrency=1),
+            ledger.serving(RECEIPT_GET, self.stubs.receipt_get, concurrency=1),
+            ledger.serving(AGAIN, self.stubs.issue_again, concurrency=1),
         ):
             yield
 
@@ -180,7 +185,7 @@ class Member:
         config = load(Config, environment(self.folder))
         with ThreadPoolExecutor(config.threads) as pool:
             async with start(config, service="authentication", bus=bus) as runtime:
-                copy = RegistryCopy(runtime.bus, runtime.log, who="authentication", poll_s=config.state_poll_s)
+                copy = RegistryCopy(runtime, poll_s=config.state_poll_s)
                 recent = Recent()
                 authentication = Authentication(runtime, copy, pool, recent, gather=config.gather)
                 async with (
@@ -220,21 +225,19 @@ async def parked(bus: Bus, stored: Callable[[], Sequence[bytes]]) -> list[Parked
     return [decode(Parked, data) for data in stored()]
 
 
+def speaking(bus: Bus, service: str) -> Signed:
+    """The questions and answers of a service."""
+    own = signer(f"{service} service")
+    certificate = _certificate(service, own.public)
+    return Signed(bus, Dialogue(genesis(), member=0, service=service, signer=own, certificate=certificate))
+
+
 def environment(folder: Path, nats_url: str = "nats://127.0.0.1:4222") -> dict[str, str]:
     """The settings of the service as a process would get them; makes the files that they name."""
     folder.mkdir(parents=True, exist_ok=True)
-    certificate = make_service_certificate(
-        GOVERNANCE,
-        chain_id=genesis().chain_id,
-        member=0,
-        service="authentication",
-        key=SERVICE.public,
-        not_before=NOW_S * 1000 - DAY_MS,
-        not_after=NOW_S * 1000 + DAY_MS,
-    )
     (folder / "genesis.cbor").write_bytes(genesis().encoded)
     (folder / "authentication.pem").write_bytes(pem(Ed25519PrivateKey.from_private_bytes(seed(4))))
-    (folder / "authentication.cert").write_bytes(certificate.encoded)
+    (folder / "authentication.cert").write_bytes(_certificate("authentication", SERVICE.public))
     return {
         "SLT_GENESIS": str(folder / "genesis.cbor"),
         "SLT_SERVICE_KEY": str(folder / "authentication.pem"),
@@ -247,3 +250,15 @@ def environment(folder: Path, nats_url: str = "nats://127.0.0.1:4222") -> dict[s
         "SLT_STATE_POLL_S": "0.2",
         "SLT_LINGER_MS": "2",
     }
+
+
+def _certificate(service: str, public: bytes) -> bytes:
+    return make_service_certificate(
+        GOVERNANCE,
+        chain_id=genesis().chain_id,
+        member=0,
+        service=service,
+        key=public,
+        not_before=NOW_S * 1000 - DAY_MS,
+        not_after=NOW_S * 1000 + DAY_MS,
+    ).encoded

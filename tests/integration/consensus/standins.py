@@ -31,6 +31,7 @@ from slt.statements.headers import genesis_log_entry
 from slt.statements.verdicts import Code, Verdict, facts_digest, findings_digest
 from tests.support.blocks import World, seed
 from tests.support.services import service_env, stage_signer
+from tests.support.signed import signed
 
 POLL_S = 0.02
 DEADLINE_S = 30.0
@@ -81,11 +82,12 @@ class Ledger:
         ]
 
     async def follow(self) -> None:
+        asking = signed(self.bus, self.world, "ledger")
         while True:
-            question = encode(BlockGet(who="ledger", from_height=self.height + 1, count=8))
+            question = encode(BlockGet(from_height=self.height + 1, count=8))
             with suppress(NoReply):
                 if not self.paused:
-                    reply = decode(BlockReply, await self.bus.request(BLOCK_YOUNG, question, timeout_s=1.0))
+                    reply = decode(BlockReply, await asking.request(BLOCK_YOUNG, question, timeout_s=1.0))
                     for data in reply.blocks:
                         self.take(data)
             await asyncio.sleep(POLL_S)
@@ -186,8 +188,10 @@ async def neighbours(world: World, bus: Bus) -> AsyncIterator[Neighbours]:
     ledger = Ledger(world, bus)
     uniqueness = Uniqueness(world, bus, ledger)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(bus.serving(BLOCK_GET, ledger.answer, concurrency=2))
-        await stack.enter_async_context(bus.serving(EVALUATE, uniqueness.answer, concurrency=1))
+        await stack.enter_async_context(signed(bus, world, "ledger").serving(BLOCK_GET, ledger.answer, concurrency=2))
+        await stack.enter_async_context(
+            signed(bus, world, "uniqueness").serving(EVALUATE, uniqueness.answer, concurrency=1)
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ledger.follow()), group.create_task(uniqueness.tell())]
             yield Neighbours(ledger, uniqueness)

@@ -16,7 +16,7 @@ from services.consensus.config import Config
 from services.consensus.service import Service
 from slt.bus import Bus, NoReply
 from slt.bus.messages import BlockGet, BlockReply, EvaluateReply, decode, encode
-from slt.bus.stage import StageOpener
+from slt.bus.stage import Forged, StageOpener
 from slt.bus.subjects import BLOCK, BLOCK_YOUNG
 from slt.runtime.run import ServiceBus, start
 from slt.runtime.settings import load
@@ -24,6 +24,7 @@ from tests.integration.consensus.standins import DEADLINE_S, Ledger, Neighbours,
 from tests.support.blocks import World, make_world
 from tests.support.buses import World as Buses
 from tests.support.buses import small_table, world_of
+from tests.support.signed import dialogue, signed
 
 WORLD = make_world()
 
@@ -65,11 +66,11 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
 
 async def ask_young(bus: Bus) -> BlockReply:
     """What uniqueness gets when it asks from height 1 on, once somebody serves it."""
-    question = encode(BlockGet(who="uniqueness", from_height=1, count=9))
+    asking, question = signed(bus, WORLD, "uniqueness"), encode(BlockGet(from_height=1, count=9))
     async with asyncio.timeout(DEADLINE_S):
         while True:
             with suppress(NoReply):
-                return decode(BlockReply, await bus.request(BLOCK_YOUNG, question, timeout_s=1.0))
+                return decode(BlockReply, await asking.request(BLOCK_YOUNG, question, timeout_s=1.0))
             await asyncio.sleep(0.01)
 
 
@@ -253,3 +254,38 @@ async def test_http_says_where_the_chain_stands(buses: Buses, tmp_path: Path) ->
                 assert (found["state"], found["height"]) == ("ordered", 2)
             assert (await http.get("/readyz")).status_code == 200
             assert b"slt_consensus_height 2.0" in (await http.get("/metrics")).content
+
+
+async def test_nobody_says_stored_in_the_ledgers_name(buses: Buses, tmp_path: Path) -> None:
+    async with around(buses) as both, running(await buses.bus("consensus"), tmp_path) as service:
+        await until(lambda: service.standing.ledger_spoke)
+        both.ledger.paused = True
+        await both.uniqueness.admit(items(WORLD, 1))
+        await until(lambda: service.standing.height == 1)
+        stored = encode(BlockGet(from_height=2, count=0))
+        stranger = await buses.bus("stranger")
+        assert await stranger.request(BLOCK_YOUNG, stored, timeout_s=5.0) == b""
+        with pytest.raises(Forged):
+            await signed(stranger, WORLD, "validation").request(BLOCK_YOUNG, stored, timeout_s=5.0)
+        await signed(stranger, WORLD, "uniqueness").request(BLOCK_YOUNG, stored, timeout_s=5.0)
+        await both.uniqueness.admit(items(WORLD, 2))
+        await until(lambda: service.standing.pending_reports == 1)  # What was asked before has been heard by then.
+        assert (service.standing.stored, (await ask_young(stranger)).lowest) == (0, 1)
+        both.ledger.paused = False
+        await both.ledger.until_height(2)
+
+
+async def test_a_repeated_question_of_the_ledgers_is_not_its_word_after_a_start(buses: Buses, tmp_path: Path) -> None:
+    """With data put back from an old copy, a broker that repeats what the ledger asked then must not hide it."""
+    bus = await buses.bus("broker")
+    recorded = dialogue(WORLD, "ledger").ask(BLOCK_YOUNG, encode(BlockGet(from_height=1, count=0)), nonce=bytes(32))
+    async with running(await buses.bus("consensus"), tmp_path) as service:
+        await Uniqueness(WORLD, bus, Ledger(WORLD, bus)).admit(items(WORLD, 1))
+        await until(lambda: service.standing.pending_reports == 1)
+        for _ in range(3):
+            assert await bus.request(BLOCK_YOUNG, recorded, timeout_s=5.0)
+        await Uniqueness(WORLD, bus, Ledger(WORLD, bus)).admit(items(WORLD, 2))
+        await until(lambda: service.standing.pending_reports == 2)
+        assert (service.standing.height, service.standing.ledger_spoke) == (0, False)
+        async with around(buses) as both:
+            await both.ledger.until_height(1)

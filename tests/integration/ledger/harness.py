@@ -24,8 +24,9 @@ from slt.runtime.database import ProcessLock, open_engine, upgrade
 from slt.runtime.run import Runtime, ServiceBus, start
 from slt.runtime.settings import load
 from slt.statements.answers import decode_receipts
-from tests.support.blocks import Chain, Decision, World, seed
+from tests.support.blocks import Chain, Decision, World, make_world, seed
 from tests.support.services import service_env, stage_signer
+from tests.support.signed import signed
 
 DEADLINE_S: Final = 20.0
 POLL_S: Final = "0.05"
@@ -100,6 +101,7 @@ class Sequencer:
     bus: ServiceBus
     chain: Chain
     asked: list[BlockGet] = field(default_factory=list)
+    askers: list[str] = field(default_factory=list)  # by their certificates, in the same order
     silent: bool = False
     dropped: int = 0  # blocks up to here were said to be stored, and are gone
 
@@ -131,7 +133,9 @@ class Sequencer:
 @asynccontextmanager
 async def sequencer(world: World, bus: ServiceBus) -> AsyncIterator[Sequencer]:
     one = Sequencer(world=world, bus=bus, chain=Chain(world))
-    async with bus.serving(subjects.BLOCK_YOUNG, one.young, concurrency=2):
+    speaker = signed(bus, world, "consensus")
+    one.askers = speaker.askers
+    async with speaker.serving(subjects.BLOCK_YOUNG, one.young, concurrency=2):
         yield one
 
 
@@ -203,7 +207,8 @@ async def everything(
 
 
 async def ask_receipts(bus: ServiceBus, *statement_ids: bytes) -> list[bytes | None]:
-    reply = await bus.request(
+    """As validation asks the ledger of `make_world()`."""
+    reply = await signed(bus, make_world(), "validation").request(
         subjects.RECEIPT_GET, encode(ReceiptGet(statement_ids=list(statement_ids))), timeout_s=DEADLINE_S
     )
     return decode(ReceiptReply, reply).receipts

@@ -6,7 +6,8 @@ import pytest
 
 from services.ledger.config import Config
 from slt.bus import subjects
-from slt.bus.messages import Again, AgainReply, Block, BlockGet, BlockReply, decode, encode
+from slt.bus.messages import Again, AgainReply, Block, BlockGet, BlockReply, ReceiptGet, decode, encode
+from slt.bus.requests import Declined
 from slt.runtime.run import ServiceBus
 from slt.statements.verdicts import Code
 from tests.integration.ledger.harness import (
@@ -21,6 +22,7 @@ from tests.integration.ledger.harness import (
 )
 from tests.support.blocks import MBA, OTHER_MBA, World, accepted, rejected
 from tests.support.receipts import examined
+from tests.support.signed import signed
 
 
 async def test_every_final_verdict_is_answered_with_a_receipt_that_verifies(
@@ -70,7 +72,7 @@ async def test_blocks_that_were_never_hinted_at_are_asked_for(config: Config, wo
         async with ledger(config, bus) as running:
             await stored(running, sequencing, 40)
             await until(lambda: len(box.receipts) == 40, "all receipts")
-        assert {one.who for one in sequencing.asked} == {"ledger"}
+        assert set(sequencing.askers) == {"ledger"}
 
 
 async def test_a_gap_in_the_hints_is_filled_by_asking(config: Config, world: World, bus: ServiceBus) -> None:
@@ -123,7 +125,7 @@ async def test_a_receipt_that_was_lost_is_published_again_where_it_was_asked_for
         await sequencing.order([accepted(item)])
         await until(lambda: box.receipts, "the receipt")
         question = Again(items=[(item.statement_id, "XL", MBA), (unknown.statement_id, "XL", MBA)])
-        reply = await bus.request(subjects.AGAIN, encode(question), timeout_s=DEADLINE_S)
+        reply = await signed(bus, world, "uniqueness").request(subjects.AGAIN, encode(question), timeout_s=DEADLINE_S)
         assert decode(AgainReply, reply).issued == [True, False]
         await until(lambda: len(box.receipts[item.statement_id]) == 2, "the receipt again")
     assert box.receipts[item.statement_id][0] == box.receipts[item.statement_id][1]
@@ -138,8 +140,8 @@ async def test_stored_blocks_are_given_again_and_verify_from_genesis(
         await sequencing.order([])
         await sequencing.order([accepted(world.item(number)) for number in (2, 3)], batch_reports=1)
         await stored(running, sequencing, 3)
-        question = BlockGet(who="uniqueness", from_height=1, count=10)
-        reply = decode(BlockReply, await bus.request(subjects.BLOCK_GET, encode(question), timeout_s=DEADLINE_S))
+        question, asking = BlockGet(from_height=1, count=10), signed(bus, world, "uniqueness")
+        reply = decode(BlockReply, await asking.request(subjects.BLOCK_GET, encode(question), timeout_s=DEADLINE_S))
     assert (len(reply.blocks), reply.lowest, reply.highest) == (3, 1, 3)
     given = [decode(Block, block) for block in reply.blocks]
     assert given == chain.blocks  # To the last field: the items too.
@@ -150,11 +152,17 @@ async def test_stored_blocks_are_given_again_and_verify_from_genesis(
 async def test_questions_that_cannot_be_read_get_no_answer_that_could_be_taken_for_a_no(
     config: Config, world: World, bus: ServiceBus
 ) -> None:
+    asking = signed(bus, world, "uniqueness")
     async with everything(config, world, bus):
         for subject in (subjects.BLOCK_GET, subjects.RECEIPT_GET, subjects.AGAIN):
-            assert await bus.request(subject, b"junk", timeout_s=DEADLINE_S) == b""
+            with pytest.raises(Declined, match="not a "):
+                await asking.request(subject, b"junk", timeout_s=DEADLINE_S)
         astray = Again(items=[(b"\0" * 32, "XL", "a.b")])
-        assert await bus.request(subjects.AGAIN, encode(astray), timeout_s=DEADLINE_S) == b""
+        with pytest.raises(Declined, match=r"a\.b"):
+            await asking.request(subjects.AGAIN, encode(astray), timeout_s=DEADLINE_S)
+        many = ReceiptGet(statement_ids=[b"\0" * 32] * 65)
+        with pytest.raises(Declined, match="65 statements"):
+            await asking.request(subjects.RECEIPT_GET, encode(many), timeout_s=DEADLINE_S)
 
 
 async def test_bytes_that_consensus_did_not_seal_are_parked(config: Config, world: World, bus: ServiceBus) -> None:

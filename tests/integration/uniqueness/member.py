@@ -62,6 +62,7 @@ from slt.statements.verdicts import Code, parse_verdict
 from tests.support.blocks import World, certify, make_world
 from tests.support.buses import World as Broker
 from tests.support.services import service_env, stage_signer
+from tests.support.signed import signed
 from tests.unit.inventory.building import report
 
 DEADLINE_S: Final = 20.0
@@ -149,13 +150,14 @@ class Sequencer:
         self.time_ms = int(time.time() * 1000)
         self.chain: tuple[int, bytes] = (0, genesis.chain_id)
         self._sealer = stage_signer(LEDGER, "consensus")
+        self.signed = signed(bus, LEDGER, "consensus")
 
     async def answer_young(self, data: bytes) -> bytes:
         return encode(_reply(self.young, decode(BlockGet, data)))
 
     async def evaluate(self, request: EvaluateRequest, *, timeout_s: float = DEADLINE_S) -> EvaluateReply:
         """Raises NoReply, as when the service dies while it evaluates."""
-        reply = await self.bus.request(EVALUATE, encode(request), timeout_s=timeout_s)
+        reply = await self.signed.request(EVALUATE, encode(request), timeout_s=timeout_s)
         return decode(EvaluateReply, reply)
 
     def propose(self, items: Sequence[Item], *, batch_reports: int = 64) -> tuple[EvaluateRequest, list[BlockBatch]]:
@@ -260,15 +262,16 @@ class Member:
 
     @asynccontextmanager
     async def consensus_answers(self) -> AsyncIterator[None]:
-        async with self.bus.serving(BLOCK_YOUNG, self.sequencer.answer_young, concurrency=1):
+        async with self.sequencer.signed.serving(BLOCK_YOUNG, self.sequencer.answer_young, concurrency=1):
             yield
 
     @asynccontextmanager
     async def ledger_answers(self) -> AsyncIterator[None]:
+        ledger = signed(self.bus, LEDGER, "ledger")
         async with (
-            self.bus.serving(RECEIPT_GET, self.ledger.receipt_get, concurrency=1),
-            self.bus.serving(AGAIN, self.ledger.issue_again, concurrency=1),
-            self.bus.serving(BLOCK_GET, self.ledger.get, concurrency=1),
+            ledger.serving(RECEIPT_GET, self.ledger.receipt_get, concurrency=1),
+            ledger.serving(AGAIN, self.ledger.issue_again, concurrency=1),
+            ledger.serving(BLOCK_GET, self.ledger.get, concurrency=1),
         ):
             yield
 
@@ -293,7 +296,9 @@ class Member:
         return self.refusals[:count]
 
     async def state(self) -> StateReply:
-        reply = await soon(self.bus.request(STATE_GET, encode(StateGet(who="test")), timeout_s=DEADLINE_S))
+        """As validation asks for it."""
+        validation = signed(self.bus, LEDGER, "validation")
+        reply = await soon(validation.request(STATE_GET, encode(StateGet()), timeout_s=DEADLINE_S))
         return decode(StateReply, reply)
 
     async def _admitted(self) -> None:

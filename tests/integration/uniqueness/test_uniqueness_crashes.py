@@ -31,6 +31,7 @@ from slt.statements.verdicts import Code, is_final, parse_verdict
 from tests.integration.uniqueness.member import LEDGER, Member, item, member, until
 from tests.support.buses import small_table, world_of
 from tests.support.services import service_env
+from tests.support.signed import signed
 from tests.unit.inventory.building import entry, report
 
 RETRY_S = 0.05  # the facility's outbox, and consensus asking again
@@ -325,10 +326,10 @@ async def test_a_second_process_on_the_same_folder_stops_with_a_clear_error(tmp_
 
 
 async def _until_height(here: Member, height: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline, asking = time.monotonic() + 20, signed(here.bus, LEDGER, "validation")
     while time.monotonic() < deadline:
         with suppress(NoReply):
-            reply = decode(StateReply, await here.bus.request(STATE_GET, encode(StateGet(who="test")), timeout_s=2.0))
+            reply = decode(StateReply, await asking.request(STATE_GET, encode(StateGet()), timeout_s=2.0))
             if reply.height >= height:
                 return
         await asyncio.sleep(0.05)

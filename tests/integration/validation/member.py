@@ -18,6 +18,7 @@ from services.validation.core import Recent
 from services.validation.service import Validation
 from slt.bus import Bus
 from slt.bus.messages import Again, AgainReply, Item, ReceiptGet, ReceiptReply, StateReply, decode, encode
+from slt.bus.requests import Dialogue
 from slt.bus.stage import StageOpener, StageSigner
 from slt.bus.subjects import AGAIN, AUTHENTICATED, RECEIPT_GET, STATE_GET, refused
 from slt.reports import RULES_VERSION
@@ -30,6 +31,7 @@ from slt.statements.refusals import Refusal, make_service_certificate, verify_re
 from slt.statements.registry import PARAMETERS
 from tests.support.blocks import VALID_S, World, make_world, seed, signer
 from tests.support.buses import World as Broker
+from tests.support.signed import Signed
 from tests.unit.reports.samples import areas
 
 DEADLINE_S: Final = 20.0
@@ -110,13 +112,15 @@ class Member:
         self._opener = StageOpener(LEDGER.genesis, member=0)
 
     async def uniqueness_answers(self) -> None:
-        await self._stack.enter_async_context(self.bus.serving(STATE_GET, self.stubs.state, concurrency=1))
+        answering = speaking(self.bus, "uniqueness").serving(STATE_GET, self.stubs.state, concurrency=1)
+        await self._stack.enter_async_context(answering)
 
     @asynccontextmanager
     async def ledger_answers(self) -> AsyncIterator[None]:
+        ledger = speaking(self.bus, "ledger")
         async with (
-            self.bus.serving(RECEIPT_GET, self.stubs.receipt_get, concurrency=1),
-            self.bus.serving(AGAIN, self.stubs.issue_again, concurrency=1),
+            ledger.serving(RECEIPT_GET, self.stubs.receipt_get, concurrency=1),
+            ledger.serving(AGAIN, self.stubs.issue_again, concurrency=1),
         ):
             yield
 
@@ -161,7 +165,7 @@ class Member:
         config = config_of(self.folder)
         with ThreadPoolExecutor(1) as judging, ThreadPoolExecutor(1) as checking:
             async with start(config, service="validation", bus=bus) as runtime:
-                copy = RegistryCopy(runtime.bus, runtime.log, who="validation", poll_s=0.1)
+                copy = RegistryCopy(runtime, poll_s=0.1)
                 recent = Recent()
                 validation = Validation(runtime, copy, judging, recent, gather=gather)
                 router = make_router(copy, checking, recent, waiting_max=2)
@@ -196,6 +200,13 @@ def service_signer(service: str, *, key: str | None = None) -> StageSigner:
     return StageSigner(
         LEDGER.genesis.chain_id, 0, service, signer(key) if key else own, certificate_of(service, own.public)
     )
+
+
+def speaking(bus: Bus, service: str) -> Signed:
+    """The questions and answers of a service."""
+    own = signer(f"{service} service")
+    certificate = certificate_of(service, own.public)
+    return Signed(bus, Dialogue(LEDGER.genesis, member=0, service=service, signer=own, certificate=certificate))
 
 
 def certificate_of(service: str, public: bytes) -> bytes:

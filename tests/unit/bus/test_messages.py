@@ -26,7 +26,7 @@ TOP_LEVEL = [
         height=3, header=b"h", certificate=b"c", batches=[BlockBatch(batch=b"b", signature=b"s", items=[ITEM])],
         verdicts=[b"v"], findings=[[("V07", "error", "OI/1", "411", "x", "y", "z")]],
     ),
-    BlockGet(who="ledger", from_height=7, count=3),
+    BlockGet(from_height=7, count=3),
     EvaluateReply(kind="need_vetting", kids=[b"k" * 32]),
     StateReply(
         height=1, block_id=b"b", identities=[b"i"], mbas=[], members=[], parameters={"skew_s": 300, "name": "x"},

@@ -17,6 +17,7 @@ from slt.statements.answers import decode_refusals
 from slt.statements.refusals import Refusal, verify_refusal
 from tests.support.blocks import make_world
 from tests.support.services import service_config
+from tests.support.signed import signed
 
 WORLD = make_world()
 FINDING: WireFinding = ("A05", "error", "", "", "XLF1", "XLR1", "Submit it as the operator of XLF1.")
@@ -104,8 +105,8 @@ async def test_receipts_are_asked_for_in_parts_and_come_in_order(runtime: Runtim
         return encode(ReceiptReply(receipts=[b"receipt of " + i if i[0] % 2 else None for i in ids]))
 
     ids = [bytes([n]) * 32 for n in range(150)]
-    async with broker.bus("ledger").serving("slt.receipt.get", ledger, concurrency=1):
-        receipts = await ask_receipts(runtime.bus, ids)
+    async with signed(broker.bus("ledger"), WORLD, "ledger").serving("slt.receipt.get", ledger, concurrency=1):
+        receipts = await ask_receipts(runtime, ids)
     assert asked == [64, 64, 22]
     assert receipts == [b"receipt of " + i if i[0] % 2 else None for i in ids]
 
@@ -114,14 +115,14 @@ async def test_receipts_are_issued_again(runtime: Runtime, broker: MemoryBroker)
     async def ledger(data: bytes) -> bytes:
         return encode(AgainReply(issued=[mba == "XLR1" for _, _, mba in decode(Again, data).items]))
 
-    async with broker.bus("ledger").serving("slt.again", ledger, concurrency=1):
-        issued = await issue_again(runtime.bus, [(b"1" * 32, "XL", "XLR1"), (b"2" * 32, "XL", "XLF1")])
+    async with signed(broker.bus("ledger"), WORLD, "ledger").serving("slt.again", ledger, concurrency=1):
+        issued = await issue_again(runtime, [(b"1" * 32, "XL", "XLR1"), (b"2" * 32, "XL", "XLF1")])
     assert issued == [True, False]
 
 
 async def test_a_silent_ledger_is_waited_for(runtime: Runtime) -> None:
     with pytest.raises(NoReply):
-        await ask_receipts(runtime.bus, [b"1" * 32], timeout_s=0.1)
+        await ask_receipts(runtime, [b"1" * 32], timeout_s=0.1)
 
 
 @pytest.mark.parametrize("reply", [b"nonsense", encode(ReceiptReply(receipts=[]))], ids=["unreadable", "too few"])
@@ -131,11 +132,14 @@ async def test_a_reply_that_makes_no_sense_is_waited_for_and_never_taken_for_no(
     async def ledger(_: bytes) -> bytes:
         return reply
 
-    async with broker.bus("ledger").serving("slt.receipt.get", ledger, concurrency=1), asyncio.timeout(10):
+    async with (
+        signed(broker.bus("ledger"), WORLD, "ledger").serving("slt.receipt.get", ledger, concurrency=1),
+        asyncio.timeout(10),
+    ):
         with pytest.raises(Waiting):
-            await ask_receipts(runtime.bus, [b"1" * 32])
+            await ask_receipts(runtime, [b"1" * 32])
 
 
 async def test_nothing_asked_is_nothing_sent(runtime: Runtime) -> None:
-    assert await ask_receipts(runtime.bus, []) == []
-    assert await issue_again(runtime.bus, []) == []
+    assert await ask_receipts(runtime, []) == []
+    assert await issue_again(runtime, []) == []
