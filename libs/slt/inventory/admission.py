@@ -66,7 +66,7 @@ def admit(view: View, vetted: Vetted, *, time_ms: int, pending: Container[Number
 
 def admit_on(draft: Draft, vetted: Vetted, *, time_ms: int, pending: Container[Number]) -> Admission:
     """The same, for one statement after another on one draft, which reads each record once. Writes nothing into it."""
-    if missing := aliases_of_statement(draft.parent, vetted):
+    if missing := aliases_of_statement(draft.parent, vetted, books=False):
         raise NeedRecords(missing)
     ruling = judge(draft, read_terms(draft), vetted, time_ms=time_ms, more_may_come=True)
     if ruling.code is Code.DUPLICATE:

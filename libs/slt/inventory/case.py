@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slt.inventory.chains import Place, Target, find_place, find_target
+from slt.inventory.chains import Live, Place, Target, find_place, find_target
+from slt.inventory.outcome import Outcome
+from slt.inventory.periods import Head
+from slt.inventory.settings import Settings, settings_of
 from slt.inventory.state import Draft
 from slt.reports.facts import EntryFacts, Facts
+from slt.statements.genesis import Mba
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +19,34 @@ class Case:
     draft: Draft
     statement_id: bytes
     facts: Facts
-    last_number: int  # of the MBA, as of now
+    mba: Mba
+    head: Head  # of the MBA, as of now
+    outcome: Outcome
+    """What the report makes of the books, once nothing is wrong with what it refers to."""
     more_may_come: bool = False
     """Admission: earlier reports of the MBA may be on their way, so what they would bring is not yet missing."""
+
+    @classmethod
+    def of(
+        cls, draft: Draft, *, statement_id: bytes, facts: Facts, mba: Mba, head: Head, more_may_come: bool = False
+    ) -> "Case":
+        return cls(
+            draft=draft,
+            statement_id=statement_id,
+            facts=facts,
+            mba=mba,
+            head=head,
+            outcome=Outcome(draft, facts, head, _gone(draft, facts)),
+            more_may_come=more_may_come,
+        )
+
+    @property
+    def last_number(self) -> int:
+        return self.head.number
+
+    @property
+    def settings(self) -> Settings:
+        return settings_of(self.mba.profile)
 
     def may_come(self, number: int) -> bool:
         """Whether report `number` is not in the state and may still be before this one is evaluated."""
@@ -25,38 +54,27 @@ class Case:
 
     def targets(self) -> Iterator[tuple[EntryFacts, tuple[int, int], Target]]:
         """Each C and D entry, the (report, entry) that it names, and what is there. Raises NeedRecords."""
-        for entry in self.facts.entries:
-            if entry.status in ("C", "D") and entry.target is not None:
-                number, place = entry.target
-                facts = self.facts
-                yield (
-                    entry,
-                    entry.target,
-                    find_target(
-                        self.draft,
-                        state=facts.country,
-                        mba=facts.mba,
-                        kind=facts.kind,
-                        number=number,
-                        entry=place,
-                    ),
-                )
+        return _targets(self.draft, self.facts)
 
     def places(self) -> Iterator[tuple[EntryFacts, tuple[int, int], Place]]:
         """Each A entry, the (report, entry) that it asks for, and whether it is free. Raises NeedRecords."""
-        for entry in self.facts.entries:
+        facts = self.facts
+        for entry in facts.entries:
             if entry.status == "A" and entry.target is not None:
                 number, place = entry.target
-                facts = self.facts
-                yield (
-                    entry,
-                    entry.target,
-                    find_place(
-                        self.draft,
-                        state=facts.country,
-                        mba=facts.mba,
-                        kind=facts.kind,
-                        number=number,
-                        entry=place,
-                    ),
+                found = find_place(
+                    self.draft, state=facts.country, mba=facts.mba, kind=facts.kind, number=number, entry=place
                 )
+                yield entry, entry.target, found
+
+
+def _targets(draft: Draft, facts: Facts) -> Iterator[tuple[EntryFacts, tuple[int, int], Target]]:
+    for entry in facts.entries:
+        if entry.status in ("C", "D") and entry.target is not None:
+            number, place = entry.target
+            found = find_target(draft, state=facts.country, mba=facts.mba, kind=facts.kind, number=number, entry=place)
+            yield entry, entry.target, found
+
+
+def _gone(draft: Draft, facts: Facts) -> Iterator[Live]:
+    return (target for _, _, target in _targets(draft, facts) if isinstance(target, Live))

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 import cbor2
 
+from slt.inventory.batches import opening_value
 from slt.inventory.effects import book_value
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.lthash import EMPTY_LANES, updated
+from slt.inventory.periods import CLOSED, LISTED, Head, opening_pit
 from slt.inventory.state import StateHead, Value
 from slt.merkle.hashing import Digest
 from slt.reports.signs import category_of
@@ -36,9 +38,12 @@ def genesis_state(genesis: Genesis, openings: Iterable[Opening]) -> dict[bytes, 
     by_digest = {opening.digest: opening for opening in openings}
     for mba in genesis.mbas:
         records[key(Kind.MBA, mba.state, mba.mba)] = mba.to_value()
-        records[key(Kind.HEAD, mba.state, mba.mba)] = [mba.last_report_number]
+        pits = ((mba.last_pit, LISTED | CLOSED),) if mba.last_pit else ()
+        records[key(Kind.HEAD, mba.state, mba.mba)] = Head(mba.last_report_number, pits=pits).to_value()
         if mba.opening is not None:
             records |= _opening_records(mba, _opening_of(mba, by_digest))
+        elif mba.last_pit:
+            records[key(Kind.PIT, mba.state, mba.mba, mba.last_pit)] = opening_pit({})
     if strangers := by_digest.keys() - {mba.opening for mba in genesis.mbas}:
         names = ", ".join(sorted(f"{by_digest[digest].mba} ({digest.hex()})" for digest in strangers))
         raise OpeningFault(f"genesis does not name these opening inventories: {names}. Remove them.")
@@ -71,18 +76,25 @@ def _opening_of(mba: Mba, by_digest: dict[Digest, Opening]) -> Opening:
 
 
 def _opening_records(mba: Mba, opening: Opening) -> dict[bytes, Value]:
-    """Its entries, and their sum as the book: the physical ending of the period before is the beginning of this one."""
+    """Its entries, its batches, and their sum: the book, and the physical ending that the first balance begins with."""
     records: dict[bytes, Value] = {}
     books: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    sums: dict[int, int] = defaultdict(int)
+    batches: dict[str, list[tuple[int, tuple[tuple[int, int], ...]]]] = defaultdict(list)
     entries = [entry.to_value() for entry in opening.entries]
     for start in range(0, len(entries), ENTRIES_PER_RECORD):
         record_key = key(Kind.OPENING, mba.state, mba.mba, start // ENTRIES_PER_RECORD)
         records[record_key] = [opening.pit, entries[start : start + ENTRIES_PER_RECORD]]
     for entry in opening.entries:
+        batches[entry.batch].append((entry.items, entry.weights))
         present = {label for label, _ in entry.weights}
         for label, mg in entry.weights:
             books[category_of(label, present)][label] += mg
+            sums[label] += mg
+    for name, lines in batches.items():
+        records[key(Kind.BATCH, mba.state, mba.mba, name)] = opening_value(lines)
     for category, book in books.items():
         if value := book_value(book):
             records[key(Kind.BOOK, mba.state, mba.mba, category)] = value
+    records[key(Kind.PIT, mba.state, mba.mba, opening.pit)] = opening_pit(sums)
     return records

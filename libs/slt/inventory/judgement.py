@@ -13,6 +13,7 @@ from typing import Final
 from slt.inventory.authorisation import Failed, failures
 from slt.inventory.case import Case
 from slt.inventory.keys import Kind, key
+from slt.inventory.records import find_head
 from slt.inventory.registry import find_mba
 from slt.inventory.rules import Conflict, Rule, finding, registered
 from slt.inventory.state import Draft
@@ -78,15 +79,16 @@ def judge(draft: Draft, terms: Terms, vetted: Vetted, *, time_ms: int, more_may_
         return Ruling(failed=((Code(vetted.no_facts), None),), findings=_why_no_facts(vetted))
     facts = vetted.read_facts()
     assert facts is not None, "facts are there exactly when no_facts is 0"
-    if find_mba(draft, facts.country, facts.mba) is None:
+    mba = find_mba(draft, facts.country, facts.mba)
+    if mba is None:
         return _ruling(Failed(Code.V15, f"The area {facts.country}/{facts.mba} is not in the reference data."))
-    (last_number,) = draft.get(key(Kind.HEAD, facts.country, facts.mba)) or (0,)
     return _ask_rules(
-        Case(
-            draft=draft,
+        Case.of(
+            draft,
             statement_id=vetted.statement_id,
             facts=facts,
-            last_number=last_number,
+            mba=mba,
+            head=find_head(draft, facts.country, facts.mba),
             more_may_come=more_may_come,
         )
     )
@@ -108,15 +110,20 @@ def _before_rules(draft: Draft, terms: Terms, vetted: Vetted, time_ms: int) -> I
 
 
 def _ask_rules(case: Case) -> Ruling:
-    """Every rule says what it has to say, in order."""
+    """Every rule says what it has to say, in order; those about the books only where the books are meant."""
     failed: list[tuple[Code, bytes | None]] = []
     found: list[Finding] = []
-    for rule, check in registered():
-        conflicts = tuple(islice(check(case), CONFLICTS_MAX))
-        found.extend(finding(conflict, rule) for conflict in conflicts)
-        errors = [conflict for conflict in conflicts if _severity(conflict, rule) == "error"]
-        if errors:
-            failed.append((rule.code, errors[0].evidence))
+    for references in (True, False):
+        if not references and (failed or case.facts.number != case.last_number + 1):
+            break
+        for rule, check in registered(references=references):
+            if case.more_may_come and rule.severity == "warning":
+                continue  # admission refuses or passes on; flags come with the verdict
+            conflicts = tuple(islice(check(case), CONFLICTS_MAX))
+            found.extend(finding(conflict, rule) for conflict in conflicts)
+            errors = [conflict for conflict in conflicts if _severity(conflict, rule) == "error"]
+            if errors:
+                failed.append((rule.code, errors[0].evidence))
     return Ruling(failed=tuple(failed), findings=tuple(found), case=case)
 
 

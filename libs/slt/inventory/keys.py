@@ -31,9 +31,15 @@ class Kind(IntEnum):
     REPORT = 9
     ENTRIES = 10
     ENTRY = 11
-    DOCUMENT = 12
+    # 12 was a document: the report of its number names it.
     BOOK = 13
     OPENING = 14
+    CONTENT = 15
+    BATCH = 16
+    FLOWS = 17
+    PIT = 18
+    ACCOUNT = 19
+    TRANSIT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +84,15 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         meaning="a statement with a final verdict; leaves in the first block later than iat + submission_window_s",
     ),
     Kind.HEAD: RecordKind(
-        key=("state", "mba"), value="[last report number]", meaning="the next report is this plus one"
+        key=("state", "mba"),
+        value="[last report number, changes to, [[pit, flags]...]]",
+        meaning="where an area stands: the next report is this number plus one; the end of its latest change report; "
+        "its last 40 physical inventories: 1 listed + 2 closed by a balance + 4 that balance needs correction",
     ),
     Kind.REPORT: RecordKind(
         key=("state", "mba", "number"),
-        value="[statement id, kind, date, period from, period to, entry count, [entry...]]",
-        meaning="an accepted report, with its first 64 entries as in its facts",
+        value="[statement id, kind, date, period from, period to, entry count, [entry...], document digest]",
+        meaning="an accepted report, with its first 64 entries as in its facts, and the document it was (rule C03)",
     ),
     Kind.ENTRIES: RecordKind(
         key=("state", "mba", "number", "chunk"),
@@ -95,9 +104,6 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         value="[what, by number, by entry, by statement id]",
         meaning='what happened to an entry: 1 superseded, 2 deleted; 3: this number was added, and "by" is the entry',
     ),
-    Kind.DOCUMENT: RecordKind(
-        key=("state", "mba", "document digest"), value="[statement id]", meaning="an accepted document (rule C03)"
-    ),
     Kind.BOOK: RecordKind(
         key=("state", "mba", "element label"),
         value="[[label, mg]...]",
@@ -107,6 +113,38 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         key=("state", "mba", "chunk"),
         value="[pit, [opening entry...]]",
         meaning="the opening inventory, 64 entries of its file to a record, chunk from 0 on",
+    ),
+    Kind.CONTENT: RecordKind(
+        key=("state", "mba", "content digest"),
+        value="[report number]",
+        meaning="the first report that said this, whatever its number and date (rule C04)",
+    ),
+    Kind.BATCH: RecordKind(
+        key=("state", "mba", "batch"),
+        value="[reported, [[label, mg, items]...], [[code, date, number, entry]...]]",
+        meaning="a batch: how many live entries name it, what it holds, the last 32 of them; code empty: listed",
+    ),
+    Kind.FLOWS: RecordKind(
+        key=("state", "mba", "YYYYMM"),
+        value="[[day, [[code, label, mg]...]]...]",
+        meaning="live inventory changes of a month by day, without the sign of their code and without RM and RP",
+    ),
+    Kind.PIT: RecordKind(
+        key=("state", "mba", "date"),
+        value="[listed, listing, closed, balance, [[label, mg]...], [[label, mg]...], [[label, mg]...]]",
+        meaning="a physical inventory: live entries of its listing and that report, of its balance and that report; "
+        "the sum of the listing, PE and RAPE of the balance",
+    ),
+    Kind.ACCOUNT: RecordKind(
+        key=("state", "mba", "account"),
+        value="[[label, mg]...]",
+        meaning="outstanding beside the book: W retained waste, U exempted for use, Q exempted for quantity",
+    ),
+    Kind.TRANSIT: RecordKind(
+        key=("shipper", "receiver", "batch"),
+        value="[state, [side...], [side...]]",
+        meaning="what was shipped and received under one name, the last 16 of each: 1 open shipment, 2 open receipt, "
+        "3 matched, 4 matched with difference; a side: [date, number, entry, material, items, [[label, mg]...]]",
     ),
 }
 

@@ -7,12 +7,13 @@ from typing import TypeAlias
 import cbor2
 
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
+from slt.inventory.periods import Head
 from slt.inventory.state import Draft, Value
-from slt.reports.facts import Facts
+from slt.reports.facts import EntryFacts, Facts
 
 EntryValue: TypeAlias = Value  # an entry's array as in the facts (slt.reports.facts)
 
-_STATUS, _CODE, _WEIGHTS = 1, 3, 13  # places in that array
+_STATUS = 1  # its place in that array
 
 
 class Fate(IntEnum):
@@ -47,10 +48,11 @@ class StoredReport:
     period_to: str
     entry_count: int
     entries: list[EntryValue]  # the first 64
+    document_digest: bytes
 
 
 def report_of(value: Value) -> StoredReport:
-    statement_id, kind, date, period_from, period_to, entry_count, entries = value
+    statement_id, kind, date, period_from, period_to, entry_count, entries, document_digest = value
     return StoredReport(
         statement_id=statement_id,
         kind=kind,
@@ -59,6 +61,7 @@ def report_of(value: Value) -> StoredReport:
         period_to=period_to,
         entry_count=entry_count,
         entries=entries,
+        document_digest=document_digest,
     )
 
 
@@ -104,6 +107,7 @@ def write_report(draft: Draft, facts: Facts, statement_id: bytes) -> None:
             facts.period_to,
             len(entries),
             entries[:ENTRIES_PER_RECORD],
+            facts.document_digest,
         ],
     )
     for start in range(ENTRIES_PER_RECORD, len(entries), ENTRIES_PER_RECORD):
@@ -117,20 +121,33 @@ def status_of(entry: EntryValue) -> str:
     return status
 
 
-def code_of(entry: EntryValue) -> str:
-    code: str = entry[_CODE]
-    return code
+def entry_of(value: EntryValue) -> EntryFacts:
+    """The entry as the report had it in its facts."""
+    number, status, target, code, date, kmp, material, batch, shipper_batch, shipper, receiver, *rest = value
+    measurement, items, weights = rest
+    return EntryFacts(
+        number=number,
+        status=status,
+        target=None if target is None else (target[0], target[1]),
+        code=code,
+        date=date,
+        kmp=kmp,
+        material=material,
+        batch=batch,
+        shipper_batch=shipper_batch,
+        shipper=shipper,
+        receiver=receiver,
+        measurement=measurement,
+        items=items,
+        weights=tuple((label, mg) for label, mg in weights),
+    )
 
 
-def weights_of(entry: EntryValue) -> list[tuple[int, int]]:
-    """`(label, mg)` by label."""
-    return [(label, mg) for label, mg in entry[_WEIGHTS]]
+def find_head(draft: Draft, state: str, mba: str) -> Head:
+    """Where the area stands. Raises NeedRecords."""
+    return draft.read(key(Kind.HEAD, state, mba), Head.of) or Head(0)
 
 
 def last_number_of(head: bytes | None) -> int:
     """The last report number that a HEAD record names; 0 when the state has none."""
-    if head is None:
-        return 0
-    (number,) = cbor2.loads(head)
-    assert isinstance(number, int), "HEAD is [last report number]"
-    return number
+    return 0 if head is None else Head.of(cbor2.loads(head)).number

@@ -74,7 +74,7 @@ async def test_a_second_writer_is_found_out_and_changes_nothing(engine: AsyncEng
 
 async def test_changes_are_written_replaced_and_removed_and_readers_see_them(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
-    assert await store.load([HEAD, SPENT[0]]) == {HEAD: cbor2.dumps([0]), SPENT[0]: None}
+    assert await store.load([HEAD, SPENT[0]]) == {HEAD: cbor2.dumps([0, "", []]), SPENT[0]: None}
     await store.commit(first := after(head), {HEAD: cbor2.dumps([1]), SPENT[0]: spent(5), SPENT[1]: spent(6)})
     assert await store.load([HEAD, SPENT[0]]) == {HEAD: cbor2.dumps([1]), SPENT[0]: spent(5)}
     await store.commit(after(first), {HEAD: cbor2.dumps([2]), SPENT[0]: None})

@@ -9,6 +9,7 @@ import cbor2
 from slt.inventory.evaluate import Evaluation, evaluate, keys_read
 from slt.inventory.keys import Kind, key
 from slt.inventory.lthash import EMPTY_LANES, updated
+from slt.inventory.periods import Head, opening_pit
 from slt.inventory.state import Records, StateHead, View, WholeState
 from slt.inventory.vetting import Vetted, VettedBatch, WireFinding
 from slt.merkle.hashing import Digest
@@ -46,18 +47,31 @@ def identity(
     )
 
 
-def area(mba: str, *, state: str = "XL", endorsement: str = "none", last_report_number: int = 40) -> Mba:
+def area(
+    mba: str,
+    *,
+    state: str = "XL",
+    endorsement: str = "none",
+    last_report_number: int = 40,
+    kind: str = "bulk",
+    type: str = "fabrication",  # noqa: A002  # the word of the reference data
+    profile: str = "iaea",
+    last_pit: str = "",
+) -> Mba:
+    """A bulk area, in which batches are not followed strictly, unless `kind` says otherwise."""
     return Mba(
         state=state,
         mba=mba,
         facility="XLR-",
-        type="reactor",
-        kind="item",
+        type=type,
+        kind=kind,
         flow_kmps=("1",),
         inventory_kmps=("A",),
         opened="20000101",
+        profile=profile,
         endorsement=endorsement,
         last_report_number=last_report_number,
+        last_pit=last_pit,
     )
 
 
@@ -171,7 +185,11 @@ class Ledger:
         values |= {key(Kind.IDENTITY, i.kid): i.to_value() for i in self.identities}
         for mba in self.mbas:
             values[key(Kind.MBA, mba.state, mba.mba)] = mba.to_value()
-            values[key(Kind.HEAD, mba.state, mba.mba)] = [mba.last_report_number]
+            values[key(Kind.HEAD, mba.state, mba.mba)] = Head(
+                mba.last_report_number, pits=((mba.last_pit, 3),) if mba.last_pit else ()
+            ).to_value()
+            if mba.last_pit:
+                values[key(Kind.PIT, mba.state, mba.mba, mba.last_pit)] = opening_pit({})
         self.records = {k: cbor2.dumps(v) for k, v in values.items()}
         self.head = StateHead(
             height=0,

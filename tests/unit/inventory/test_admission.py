@@ -42,7 +42,7 @@ def test_a_used_number_an_old_document_and_an_old_target_are_refused_with_the_ev
         report(41, document=b"one"), report(42, entry(status="D", target=(41, 1), code="", weights={}))
     )
     assert refused(ledger, statement(report(41))) == (Code.C01, first.statement_id)
-    assert refused(ledger, statement(report(43, document=b"one"))) == (Code.C03, first.statement_id)
+    assert refused(ledger, statement(report(41, document=b"one"))) == (Code.C03, first.statement_id)
     assert refused(ledger, statement(report(43, entry(status="C", target=(41, 1))))) == (
         Code.C06,
         second.statement_id,

@@ -17,6 +17,7 @@ from tests.unit.inventory.building import (
     NOW_S,
     WINDOW_S,
     Ledger,
+    area,
     codes,
     entry,
     identity,
@@ -84,30 +85,50 @@ def test_keys_read_names_all_that_evaluation_reads() -> None:
         statement(report(44, entry(status="D", target=(42, 2), code="", weights={}))),
     )
 
-    evaluation = evaluate(
-        ledger.view([batch]), ledger.head, height=2, time_ms=ledger.head.time_ms + 1, batches=(batch,)
-    )
+    evaluation, loads = _loading(ledger, batch)
 
     assert codes(evaluation) == [Code.ACCEPTED] * 4
+    assert loads == 1  # the batch of the entry that is corrected: the first load brought the entry itself
 
 
-def test_a_target_that_an_addition_put_elsewhere_is_asked_for_once() -> None:
+def test_reports_that_refer_to_none_are_evaluated_with_what_keys_read_names() -> None:
+    ledger = Ledger(identities=ONE_OF_EACH, mbas=(area("XLR1", last_pit="20250930"), area("XLF1")))
+    dated = report(44, entry(code="PE"), kind="M")
+    batch = ledger.batch(
+        statement(report(41, entry(code="RD", batch="B1"), entry(code="FW", batch="B2"))),
+        statement(report(42, replace(entry(code="SD"), receiver="XL/XLS1"))),
+        statement(report(43, entry(code="", batch="B1"), kind="P")),
+        statement(dated),
+    )
+
+    evaluation, loads = _loading(ledger, batch)
+
+    assert codes(evaluation) == [Code.ACCEPTED] * 4
+    assert loads == 0
+
+
+def _loading(ledger: Ledger, batch: VettedBatch) -> tuple[Evaluation, int]:
+    """Evaluate `batch` on what was asked for; how often evaluation asked after keys_read."""
+    known = {k: ledger.records.get(k) for k in keys_read([batch])}
+    loads = 0
+    while True:
+        view = Records(known, spent={}, spent_limit_s=NOW_S)
+        try:
+            head, time_ms = ledger.head, max(NOW_S * 1000, ledger.head.time_ms + 1)
+            return evaluate(view, head, height=head.height + 1, time_ms=time_ms, batches=(batch,)), loads
+        except NeedRecords as need:
+            loads += 1
+            known |= {k: ledger.records.get(k) for k in need.keys}
+
+
+def test_targets_that_additions_put_elsewhere_are_asked_for_together() -> None:
     ledger = Ledger()
     ledger.accept(report(41), report(42, *(entry(status="A", target=(41, n), batch=f"B{n}") for n in range(2, 100))))
     batch = ledger.batch(
         statement(report(43, *(entry(status="D", target=(41, n), code="", weights={}) for n in range(2, 100))))
     )
-    known = {k: ledger.records.get(k) for k in keys_read([batch])}
-    loads = 0
-    while True:
-        try:
-            view = Records(known, spent={}, spent_limit_s=NOW_S)
-            evaluation = evaluate(view, ledger.head, height=2, time_ms=ledger.head.time_ms + 1, batches=(batch,))
-            break
-        except NeedRecords as need:
-            loads += 1
-            known |= {k: ledger.records.get(k) for k in need.keys}
-    assert loads == 1
+    evaluation, loads = _loading(ledger, batch)
+    assert loads == 2  # where the entries stand, and their batches
     assert codes(evaluation) == [Code.ACCEPTED]
 
 
@@ -206,16 +227,19 @@ def test_evaluating_on_overlays_equals_evaluating_on_the_committed_state(
         parent = head
 
 
-def test_a_final_verdict_leaves_one_record_each_and_books_are_written_once_for_a_block() -> None:
+def test_an_accepted_report_leaves_one_record_of_each_kind_and_books_are_written_once_for_a_block() -> None:
     ledger = Ledger()
-    evaluation: Evaluation = ledger.block(*(statement(report(n)) for n in range(41, 51)))
+    items = (statement(report(n, entry(batch=f"B{n}"))) for n in range(41, 51))
+    evaluation: Evaluation = ledger.block(*items)
     kinds = [k[1] for k in evaluation.changes]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
         Kind.CHAIN: 1,
         Kind.HEAD: 1,
         Kind.BOOK: 1,
+        Kind.FLOWS: 1,
+        Kind.BATCH: 10,
         Kind.SPENT: 10,
         Kind.REPORT: 10,
-        Kind.DOCUMENT: 10,
+        Kind.CONTENT: 10,
     }
     assert key(Kind.HEAD, "XL", "XLR1") in evaluation.changes

@@ -197,6 +197,28 @@ def test_corrections_of_the_sample_change_the_books_by_their_difference() -> Non
     }
 
 
+def test_the_sample_year_and_what_follows_give_no_error_and_the_flags_that_reports_md_section_8_expects() -> None:
+    """Every SD of the year has an equal RD, so nothing is told of transits; C13 is not raised before a deadline."""
+    chain = Chain()
+    assert _flags(chain, YEAR) == []
+    assert _flags(chain, LATER) == [
+        ("XLR1-46", "C27", "OI/1", "670"),  # makes a receipt differ from the shipment that it matches
+        ("XLT1-9", "C16", "OI/1", "610"),  # 100 kg out of an empty book
+    ]
+
+
+def test_the_order_between_areas_brings_no_flags_either() -> None:
+    for order in itertools.permutations(("XLR1", "XLF1", "XLS1")):
+        assert _flags(Chain(), tuple(sorted(YEAR, key=lambda name: order.index(name[:4])))) == []
+
+
+def _flags(chain: Chain, names: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
+    evaluation = chain.block(names)
+    assert {verdict.code for verdict in evaluation.verdicts} == {Code.ACCEPTED}
+    told = zip(names, evaluation.findings, strict=True)
+    return [(name, found[0], found[2], found[3]) for name, findings in told for found in findings]
+
+
 def test_the_state_gives_back_what_genesis_says_about_people_and_places() -> None:
     copy = registry_of(Chain().records.items())
     assert copy.mbas == tuple(sorted(genesis().mbas, key=lambda m: (m.state, m.mba)))

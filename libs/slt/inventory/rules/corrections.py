@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from slt.inventory.batches import elements_of
 from slt.inventory.case import Case
 from slt.inventory.chains import Gone, Live, NoEntry, NoReport, NotAccounting, OtherKind, Taken
-from slt.inventory.records import Fate
+from slt.inventory.records import Fate, entry_of
 from slt.inventory.rules.registry import Conflict, rule
 from slt.reports.facts import EntryFacts
 
@@ -19,7 +20,7 @@ def _reference(case: Case, entry: EntryFacts, number: int, place: int) -> str:
     return f"{entry.status}/{case.facts.country};{number}/{place}"
 
 
-@rule("C05", "reports.md 3.4; SG-FM-1172 label 309")
+@rule("C05", "reports.md 3.4; SG-FM-1172 label 309", references=True)
 def target_is_there(case: Case) -> Iterator[Conflict]:
     """A correction or deletion names an accounting entry of an accepted report of the same area and type.
 
@@ -54,7 +55,7 @@ def target_is_there(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C06", "reports.md 3.4 and 4.3, cases 4 to 6")
+@rule("C06", "reports.md 3.4 and 4.3, cases 4 to 6", references=True)
 def target_is_head(case: Case) -> Iterator[Conflict]:
     """The entry that a correction or deletion names was neither superseded nor deleted.
 
@@ -90,7 +91,7 @@ def target_is_head(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C07", "reports.md 3.4; SG-FM-1172 label 309")
+@rule("C07", "reports.md 3.4; SG-FM-1172 label 309", references=True)
 def place_is_free(case: Case) -> Iterator[Conflict]:
     """An addition takes an entry number that is free in an accepted report of the same area and type."""
     taken: dict[tuple[int, int], int] = {}
@@ -126,3 +127,37 @@ def place_is_free(case: Case) -> Iterator[Conflict]:
             value=_reference(case, entry, number, place),
             evidence=evidence,
         )
+
+
+@rule("C08", "reports.md 1.8 and 3.4; REGDOC-2.13.1")
+def key_fields_stay(case: Case) -> Iterator[Conflict]:
+    """Where the profile says so, a correction leaves date, batch, type and category as they were.
+
+    The area cannot change: a reference is within it.
+    """
+    if not case.settings.key_fields_fixed:
+        return
+    for entry, (number, place), target in case.targets():
+        if entry.status != "C" or not isinstance(target, Live):
+            continue
+        before = entry_of(target.value)
+        fields = (
+            ("412", before.date, entry.date),
+            ("446", before.batch, entry.batch),
+            ("411", before.code, entry.code),
+            ("weights", _categories(before), _categories(entry)),
+        )
+        for label, was, now in fields:
+            if was != now:
+                yield Conflict(
+                    f"Entry {entry.number} changes a field of entry {place} of report {number} that identifies it. "
+                    "Delete that entry (309 D) and report it anew, and sign a new statement.",
+                    entry=entry.number,
+                    label=label,
+                    value=now,
+                    expected=was,
+                )
+
+
+def _categories(entry: EntryFacts) -> str:
+    return ", ".join(str(label) for label, _ in elements_of(entry.weights))

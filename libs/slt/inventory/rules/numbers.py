@@ -8,7 +8,7 @@ from slt.inventory.records import find_report
 from slt.inventory.rules.registry import Conflict, rule
 
 
-@rule("C01", "reports.md 3.4")
+@rule("C01", "reports.md 3.4", references=True)
 def number_not_used(case: Case) -> Iterator[Conflict]:
     """The report number is not used.
 
@@ -29,7 +29,7 @@ def number_not_used(case: Case) -> Iterator[Conflict]:
     )
 
 
-@rule("C02", "reports.md 3.4; SG-FM-1172 label 001")
+@rule("C02", "reports.md 3.4; SG-FM-1172 label 001", references=True)
 def number_follows(case: Case) -> Iterator[Conflict]:
     """The report number is the last one of the area plus one.
 
@@ -46,21 +46,38 @@ def number_follows(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C03", "reports.md 3.4")
+@rule("C03", "reports.md 3.4", references=True)
 def document_is_new(case: Case) -> Iterator[Conflict]:
     """The document was not accepted for this area before.
 
     This is about a new statement over an old document; the same statement again is a duplicate and does not come here.
+    A document holds its number, so it can only come again under the number that it has.
     """
     facts = case.facts
-    first = case.draft.get(key(Kind.DOCUMENT, facts.country, facts.mba, facts.document_digest))
-    if first is not None:
-        (statement_id,) = first
+    first = find_report(case.draft, facts.country, facts.mba, facts.number)
+    if first is not None and first.document_digest == facts.document_digest:
         yield Conflict(
-            f"This document of {facts.mba} was accepted before, as statement {statement_id.hex()}: the receipt of that "
-            f"one is the answer. For another report, number it {case.last_number + 1} and sign a new statement.",
+            f"This document of {facts.mba} was accepted before, as statement {first.statement_id.hex()}: the receipt "
+            f"of that one is the answer. For another report, number it {case.last_number + 1} and sign "
+            "a new statement.",
             label="001",
             value=str(facts.number),
             expected=str(case.last_number + 1),
-            evidence=statement_id,
+            evidence=first.statement_id,
+        )
+
+
+@rule("C04", "reports.md 3.4", severity="warning")
+def content_is_new(case: Case) -> Iterator[Conflict]:
+    """No earlier report of this area says the same under another number and date."""
+    facts = case.facts
+    first = case.draft.get(key(Kind.CONTENT, facts.country, facts.mba, facts.content_digest))
+    if first is not None:
+        (number,) = first
+        yield Conflict(
+            f"Report {number} of {facts.mba} says the same but for its number and date. If this one was sent by "
+            "mistake, delete its entries (309 D) in the next report.",
+            label="001",
+            value=str(facts.number),
+            expected=str(number),
         )

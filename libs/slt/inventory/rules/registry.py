@@ -37,6 +37,9 @@ class Rule(NamedTuple):
     """Where the rule is stated."""
     sentence: str
     """What the rule asks: the first line of the function's docstring."""
+    references: bool
+    """About numbers and references: asked always. The others look at what the report makes of the books, which makes
+    sense for the next report of the area whose references are good."""
 
     @property
     def code(self) -> Code:
@@ -46,23 +49,33 @@ class Rule(NamedTuple):
 Check = Callable[[Case], Iterable[Conflict]]
 
 _RULES: Final[list[tuple[Rule, Check]]] = []
+_BY_KIND: Final[dict[bool, list[tuple[Rule, Check]]]] = {True: [], False: []}
 
 
-def rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[Check], Check]:
-    """Register a function as rule `number` (C01 to C30)."""
+def rule(
+    number: str, reference: str, *, severity: Severity = "error", references: bool = False
+) -> Callable[[Check], Check]:
+    """Register a function as rule `number` (C01 to C30). One that can reject has severity "error": its milder
+    conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it.
+    """
 
     def register(check: Check) -> Check:
         assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
-        _RULES.append((Rule(number, severity, reference, check.__doc__.splitlines()[0]), check))
-        _RULES.sort(key=lambda pair: place_of(pair[0].code))
+        made = (Rule(number, severity, reference, check.__doc__.splitlines()[0], references), check)
+        for rules in (_RULES, _BY_KIND[references]):
+            rules.append(made)
+            rules.sort(key=lambda pair: place_of(pair[0].code))
         return check
 
     return register
 
 
-def registered() -> Sequence[tuple[Rule, Check]]:
-    """Every rule, in the order in which the first that fails gives a verdict its code: C03, C01, C02, C05..."""
-    return _RULES
+def registered(*, references: bool | None = None) -> Sequence[tuple[Rule, Check]]:
+    """Every rule, or those that are about references or are not: C03, C01, C02, C05...
+
+    In the order in which the first that fails gives a verdict its code.
+    """
+    return _RULES if references is None else _BY_KIND[references]
 
 
 def finding(found: Conflict, by: Rule) -> Finding:

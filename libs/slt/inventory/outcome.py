@@ -1,0 +1,210 @@
+"""What an accepted report would make of the books, the batches, the periods and the transits.
+
+Every live entry does something that depends on this entry alone; so a correction first takes back what the entry that
+it supersedes has done, a deletion only takes back, and the records are a function of the live entries. Entries marked U
+do nothing, but that their empty listing or balance is there.
+
+The rules look at what comes out before it is written; `effects.apply` writes it. Each part is computed once, when
+somebody asks: admission does not ask for what only flags need.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from slt.inventory.batches import LISTED, Batch, Use
+from slt.inventory.chains import Live
+from slt.inventory.keys import Kind, key
+from slt.inventory.periods import STALE, Flows, Head, Pit, Weights, add_weights, flows_with
+from slt.inventory.records import entry_of, find_report
+from slt.inventory.state import Draft, Value
+from slt.inventory.transits import SHIPPED, Side, Transit, transit_key
+from slt.reports.facts import EntryFacts, Facts
+from slt.reports.signs import book_changes
+
+ACCOUNTS: dict[str, tuple[str, int]] = {
+    "TW": ("W", 1),
+    "FW": ("W", -1),
+    "EU": ("U", 1),
+    "DU": ("U", -1),
+    "EQ": ("Q", 1),
+    "DQ": ("Q", -1),
+}
+"""Code -> (account beside the book, sign on it): retained waste, exempted for use, exempted for quantity."""
+
+Books: TypeAlias = dict[int, dict[int, int]]  # category -> label -> mg
+
+
+class Line(NamedTuple):
+    """One entry that counts from now on (direction 1) or no more (-1)."""
+
+    direction: int
+    number: int  # of the report that brought it
+    entry: EntryFacts
+    pit: str  # end of the period of that report
+
+
+class Outcome:
+    """Raises NeedRecords from each part whose records are not loaded."""
+
+    def __init__(self, draft: Draft, facts: Facts, head: Head, gone: Iterator[Live]) -> None:
+        """`gone`: the live entries that the report's corrections and deletions name."""
+        self._draft = draft
+        self._facts = facts
+        self._head = head
+        self._gone = gone
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """Every entry of the report that counts, in order, then those that it supersedes and deletes."""
+        facts = self._facts
+        counting = [
+            Line(1, facts.number, entry, facts.period_to)
+            for entry in facts.entries
+            if entry.status in ("N", "C", "A") or (entry.status == "U" and facts.kind in ("P", "M"))
+        ]
+        return (*counting, *map(self._taken_back, self._gone))
+
+    @cached_property
+    def books(self) -> dict[int, tuple[dict[int, int], dict[int, int]]]:
+        """Category -> the book before and after, by label."""
+        deltas: Books = defaultdict(lambda: defaultdict(int))
+        for line in self._changes():
+            for category, label, mg in book_changes(line.entry.code, line.entry.weights):
+                deltas[category][label] += line.direction * mg
+        return {category: self._book(category, weights) for category, weights in deltas.items()}
+
+    @cached_property
+    def batches(self) -> dict[str, tuple[Batch, Batch]]:
+        """Name -> the batch before and after."""
+        found: dict[str, tuple[Batch, Batch]] = {}
+        kind = self._facts.kind
+        for line in self.lines:
+            entry = line.entry
+            if not entry.batch or not (kind == "I" or (kind == "P" and _tells_of_batch(entry))):
+                continue
+            if entry.batch not in found:
+                value = self.batch_value(entry.batch)
+                found[entry.batch] = (Batch(value), Batch(value))
+            after = found[entry.batch][1]
+            code = entry.code if kind == "I" else LISTED
+            after.count(line.direction, Use(code, entry.date, line.number, entry.number))
+            if kind == "I":
+                after.move(line.direction, entry)
+        return found
+
+    def batch_value(self, name: str) -> Value | None:
+        """The record of a batch of this area, as it is before the report."""
+        return self._draft.get(key(Kind.BATCH, self._facts.country, self._facts.mba, name))
+
+    @cached_property
+    def flows(self) -> dict[str, Value | None]:
+        """Month -> its FLOWS record after the report."""
+        deltas: dict[str, dict[str, Flows]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+        for line in self._changes():
+            if line.entry.code in ("RM", "RP"):
+                continue
+            flows = deltas[line.entry.date[:6]][line.entry.date]
+            for label, mg in line.entry.weights:
+                flows[line.entry.code, label] += line.direction * mg
+        facts = self._facts
+        return {
+            month: flows_with(self._draft.get(key(Kind.FLOWS, facts.country, facts.mba, month)), days)
+            for month, days in deltas.items()
+        }
+
+    @cached_property
+    def pits(self) -> dict[str, tuple[Pit, Pit]]:
+        """Date -> what is told of this physical inventory before and after."""
+        found: dict[str, tuple[Pit, Pit]] = {}
+        facts = self._facts
+        if facts.kind not in ("P", "M"):
+            return found
+        for line in self.lines:
+            if line.pit not in found:
+                value = self.pit_value(line.pit)
+                found[line.pit] = (Pit(value), Pit(value))
+            after = found[line.pit][1]
+            brings = line.direction > 0 and line.entry.status in ("N", "U")
+            if facts.kind == "P":
+                after.listed += line.direction
+                after.listing = line.number if brings else after.listing
+                add_weights(after.sums, line.direction, line.entry.weights)
+                continue
+            after.closed += line.direction
+            after.balance = line.number if brings else after.balance
+            if line.entry.code in ("PE", "RAPE"):
+                total = after.ending if line.entry.code == "PE" else after.adjustment
+                add_weights(total, line.direction, line.entry.weights)
+        return found
+
+    def pit_value(self, day: str) -> Value | None:
+        """The record of a physical inventory of this area, as it is before the report."""
+        return self._draft.get(key(Kind.PIT, self._facts.country, self._facts.mba, day))
+
+    @cached_property
+    def accounts(self) -> dict[str, tuple[Weights, Weights]]:
+        """Account beside the book -> what is outstanding before and after, by label."""
+        found: dict[str, tuple[Weights, Weights]] = {}
+        for line in self._changes():
+            if line.entry.code not in ACCOUNTS:
+                continue
+            name, sign = ACCOUNTS[line.entry.code]
+            if name not in found:
+                value = self._draft.get(key(Kind.ACCOUNT, self._facts.country, self._facts.mba, name)) or []
+                found[name] = (dict(value), dict(value))
+            add_weights(found[name][1], sign * line.direction, line.entry.weights)
+        return found
+
+    @cached_property
+    def transits(self) -> dict[bytes, Transit]:
+        """Key of a TRANSIT record -> the transit after the report."""
+        found: dict[bytes, Transit] = {}
+        for line in self._changes():
+            record_key = transit_key(self._facts.country, self._facts.mba, line.entry)
+            if record_key is None:
+                continue
+            if record_key not in found:
+                found[record_key] = Transit(self._draft.get(record_key))
+            side = Side.of(line.number, line.entry)
+            found[record_key].count(line.direction, side, shipped=line.entry.code in SHIPPED)
+        return found
+
+    @cached_property
+    def head(self) -> Head:
+        """The area's head after the report."""
+        facts, head = self._facts, self._head
+        changed: dict[str, int] = {}
+        if facts.kind == "I":
+            for line in self.lines:
+                if pit := head.closing(line.entry.date):
+                    changed[pit] = head.flags(pit) | STALE
+            if any(entry.status in ("N", "U") for entry in facts.entries):
+                head = head._replace(changes_to=max(head.changes_to, facts.period_to))
+        for day, (_, after) in self.pits.items():
+            corrected = facts.kind == "M"  # whoever reports or corrects a balance knows what has come till then
+            changed[day] = after.flags | (0 if corrected else head.flags(day) & STALE)
+        return (head.with_flags(changed) if changed else head)._replace(number=facts.number)
+
+    def _changes(self) -> Iterator[Line]:
+        """Lines of a change report: they alone move anything (reports.md 1.5)."""
+        return iter(self.lines if self._facts.kind == "I" else ())
+
+    def _book(self, category: int, deltas: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
+        before = dict(self._draft.get(key(Kind.BOOK, self._facts.country, self._facts.mba, category)) or [])
+        after = dict(before)
+        for label, mg in deltas.items():
+            after[label] = after.get(label, 0) + mg
+        return before, after
+
+    def _taken_back(self, live: Live) -> Line:
+        facts = self._facts
+        report = find_report(self._draft, facts.country, facts.mba, live.number)
+        assert report is not None, "a live entry is in an accepted report"
+        return Line(-1, live.number, entry_of(live.value), report.period_to)
+
+
+def _tells_of_batch(entry: EntryFacts) -> bool:
+    """Whether an entry of a listing says that a batch is there which nobody need have reported (469)."""
+    return entry.status != "U" and not entry.measurement.startswith(("L", "T"))

@@ -1,0 +1,94 @@
+"""Transits: what one area ships is what another receives (reports.md 4.2).
+
+Flags only, and about the reporting area's own entries only: a finding says that the other side differs and in which
+label, never what the other side reported. An open side is no finding: the other report may be on its way. Its record
+says that it is open, and overdue after the term.
+"""
+
+from collections.abc import Iterator
+
+from slt.inventory.case import Case
+from slt.inventory.outcome import Line
+from slt.inventory.rules.registry import Conflict, rule
+from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, differing, transit_key
+from slt.reports.quantities import format_quantity
+
+
+@rule("C27", "reports.md 3.4 and 4.2", severity="warning")
+def domestic_transit_matches(case: Case) -> Iterator[Conflict]:
+    """A domestic shipment and its receipt agree in batch, items, material description, weights and order of dates."""
+    yield from _mismatches(case, domestic=True)
+
+
+@rule("C28", "reports.md 3.4 and 4.2", severity="warning")
+def foreign_transit_matches(case: Case) -> Iterator[Conflict]:
+    """An export and the import that this ledger knows agree in batch, items, weights and order of dates."""
+    yield from _mismatches(case, domestic=False)
+
+
+def _mismatches(case: Case, *, domestic: bool) -> Iterator[Conflict]:
+    for line in case.outcome.lines if case.facts.kind == "I" else ():
+        if line.direction < 0 or line.entry.code not in SHIPPED | RECEIVED or (line.entry.code in DOMESTIC) != domestic:
+            continue
+        record_key = transit_key(case.facts.country, case.facts.mba, line.entry)
+        if record_key is not None:
+            yield from _of_entry(line, case.outcome.transits[record_key], domestic=domestic)
+
+
+def _of_entry(line: Line, transit: Transit, *, domestic: bool) -> Iterator[Conflict]:
+    entry = line.entry
+    shipped = entry.code in SHIPPED
+    partner, what = (entry.receiver, "receipt") if shipped else (entry.shipper, "shipment")
+    own = Side.of(line.number, entry)
+    pair = next((pair for pair in transit.pairs() if pair[0 if shipped else 1] == own), (None, None))
+    other = pair[1 if shipped else 0]
+    if other is None:
+        if not shipped and domestic and entry.shipper_batch == UNKNOWN:
+            yield Conflict(
+                f"Entry {entry.number} cannot be matched with a shipment of {partner} without the shipper's batch "
+                "name. Ask for it and correct the entry.",
+                entry=entry.number,
+                label="447",
+                value=UNKNOWN,
+            )
+        elif not shipped and transit.shipments:
+            yield Conflict(
+                f"Entry {entry.number} receives batch {entry.shipper_batch} from {partner} once more: each shipment "
+                "of it has its receipt. Check the batch name, or delete one of the receipts.",
+                entry=entry.number,
+                label="447",
+                value=entry.shipper_batch,
+            )
+        return
+    shipment, receipt = (own, other) if shipped else (other, own)
+    labels = differing(shipment, receipt)
+    labels += ["430"] if domestic and shipment.material != receipt.material else []
+    for label in labels:
+        yield Conflict(
+            f"Entry {entry.number} differs in label {label} from the {what} that {partner} reported. Compare the "
+            "transfer document with the other side, and correct whichever is wrong."
+            if label != "412"
+            else f"Entry {entry.number}: batch {_own_batch(line)} would be received before it was shipped. Compare the "
+            f"dates with {partner}.",
+            entry=entry.number,
+            label=label,
+            value=_value(own, label),
+        )
+
+
+def _own_batch(line: Line) -> str:
+    """The name under which both sides know the batch."""
+    return line.entry.batch if line.entry.code in SHIPPED else line.entry.shipper_batch
+
+
+def _value(side: Side, label: str) -> str:
+    match label:
+        case "412":
+            return side.date
+        case "430":
+            return side.material
+        case "470":
+            return str(side.items)
+        case _:
+            mg = dict(side.weights).get(int(label))
+            return "" if mg is None else format_quantity(mg, int(label))

@@ -1,0 +1,235 @@
+"""C04, C08 to C15 and C29, both ways: content, corrections of key fields, balances, listings, closed periods."""
+
+from dataclasses import replace
+
+import cbor2
+
+from slt.inventory.keys import Kind, key
+from slt.inventory.periods import STALE, Head
+from slt.reports.facts import Facts
+from slt.statements.verdicts import Code
+from tests.unit.inventory.building import Ledger, report
+from tests.unit.inventory.saying import balance, change, deletion, flags, ledger, listing, months, rejected, told
+
+YEAR = ("20250101", "20251231")
+NEXT = ("20260101", "20261231")
+
+
+def closed_year() -> Ledger:
+    """XLR1 received 1000 mg of U (40 mg U-235) in 2025, listed it and closed the year."""
+    made = ledger()
+    assert flags(made, report(41, change("RF"))) == []
+    assert flags(made, listing(42, ("B1", {630: 1000, 670: 40}), on=YEAR[1])) == []
+    assert flags(made, _year(43)) == []
+    return made
+
+
+def _year(number: int, **other: dict[int, int]) -> Facts:
+    lines = {"RF": {630: 1000, 670: 40}, "BA": {630: 1000, 670: 40}, "PE": {630: 1000, 670: 40}} | other
+    return balance(number, *lines.items(), period=YEAR)
+
+
+def _head(made: Ledger) -> Head:
+    return Head.of(cbor2.loads(made.records[key(Kind.HEAD, "XL", "XLR1")]))
+
+
+def test_the_same_content_under_a_new_number_is_flagged_with_the_first_one() -> None:
+    made = ledger()
+    first = report(41, change("RF"))
+    flags(made, first)
+    other = replace(report(42, change("RF", on="20251007")), content_digest=first.content_digest)
+    code, findings = told(made, other)
+    assert code == Code.ACCEPTED
+    assert findings[0][:6] == ("C04", "warning", "", "001", "42", "41")
+
+
+def test_under_strict_correction_key_fields_stay() -> None:
+    for changed in (
+        {"on": "20251008"},
+        {"batch": "B2"},
+        {"code": "RD"},
+        {"weights": {700: 5}},
+    ):
+        for profile, expected in (("strict-correction", Code.C08), ("iaea", Code.ACCEPTED)):
+            made = ledger(profile=profile)
+            flags(made, report(41, change("RF")))
+            fields = {"code": "RF"} | changed
+            assert told(made, report(42, change(status="C", target=(41, 1), **fields)))[0] == expected
+
+
+def test_under_strict_correction_a_weight_is_corrected() -> None:
+    made = ledger(profile="strict-correction")
+    flags(made, report(41, change("RF")))
+    assert flags(made, report(42, change("RF", weights={630: 999, 670: 41}, status="C", target=(41, 1)))) == []
+
+
+def test_a_beginning_that_is_the_ending_before_is_accepted() -> None:
+    made = closed_year()
+    flags(made, listing(44, ("B1", {630: 1000, 670: 40}), on=NEXT[1]))
+    same = {630: 1000, 670: 40}
+    assert flags(made, balance(45, ("PB", same), ("BA", same), ("PE", same), period=NEXT)) == []
+
+
+def test_a_beginning_that_is_not_the_ending_before_is_rejected_with_both() -> None:
+    code, findings = told(closed_year(), balance(44, ("PB", {630: 999, 670: 40}), period=NEXT))
+    assert code == Code.C09
+    assert findings[0][:6] == ("C09", "error", "OI/1", "630", "0.999G", "1G")
+
+
+def test_a_category_that_had_an_ending_has_a_beginning() -> None:
+    assert rejected(closed_year(), balance(44, ("PB", {700: 0}), period=NEXT)) is Code.C09
+    assert rejected(closed_year(), balance(44, period=NEXT)) is Code.C09
+
+
+def test_case_16_a_correction_of_the_ending_counts_once_it_is_ordered() -> None:
+    made = closed_year()
+    better = balance(45, ("PB", {630: 1001, 670: 40}), period=NEXT)
+    assert rejected(made, replace(better, number=44)) is Code.C09
+    listed = replace(listing(44, ("B1", {630: 1001, 670: 40}), on=YEAR[1]))
+    corrected = replace(listed, entries=(replace(listed.entries[0], status="C", target=(42, 1)),))
+    assert flags(made, corrected) == ["C12"]
+    ending = balance(45, ("PE", {630: 1001, 670: 40}), period=YEAR)
+    ending = replace(ending, entries=(replace(ending.entries[0], status="C", target=(43, 3)),))
+    assert flags(made, ending) == []
+    assert "C09" not in flags(made, replace(better, number=46))
+
+
+def test_the_first_balance_of_an_area_without_a_closed_period_begins_anywhere() -> None:
+    made = ledger(last_pit="")
+    assert flags(made, balance(41, ("PB", {630: 5}), ("PE", {630: 5}), period=YEAR)) == ["C12"]
+
+
+def test_case_15_a_balance_overlaps_no_other_and_leaves_no_gap() -> None:
+    for period in (YEAR, ("20251201", "20261130"), ("20260102", "20261231"), ("20260101", "20251231")):
+        assert rejected(closed_year(), balance(44, ("PB", {630: 1000, 670: 40}), period=period)) is Code.C10
+
+
+def test_a_period_whose_balance_is_deleted_is_balanced_again() -> None:
+    made = closed_year()
+    gone = balance(44, ("PB", {630: 0}), period=YEAR)
+    gone = replace(gone, entries=tuple(replace(deletion((43, n)), number=n) for n in (1, 2, 3)))
+    assert set(flags(made, gone)) <= {"C12"}
+    assert _head(made).closed == "20241231"
+    assert flags(made, _year(45)) == []
+
+
+def test_a_consolidated_change_is_the_sum_of_the_period() -> None:
+    made = ledger()
+    flags(made, report(41, change("RF"), change("RF", "B2"), change("RF", "B3", on="20260101")))
+    flags(made, listing(42, ("B1", {630: 1000, 670: 40}), ("B2", {630: 1000, 670: 40}), on=YEAR[1]))
+    both = {630: 2000, 670: 80}
+    assert flags(made, _year(43, RF=both, BA=both, PE=both)) == []
+
+
+def test_a_consolidated_change_that_is_missing_or_wrong_is_flagged() -> None:
+    for lines, label in (({"RF": {630: 999, 670: 40}}, "630"), ({"RF": {700: 0}}, "630"), ({"LD": {630: 1}}, "630")):
+        made = ledger()
+        flags(made, report(41, change("RF")))
+        flags(made, listing(42, ("B1", {630: 1000, 670: 40}), on=YEAR[1]))
+        code, findings = told(made, _year(43, **lines))
+        assert code == Code.ACCEPTED
+        assert {(found[0], found[1]) for found in findings} == {("C11", "warning")}
+        assert label in {found[3] for found in findings}
+
+
+def test_a_rounding_adjustment_makes_up_for_the_difference_or_rejects() -> None:
+    for adjustment, expected in ((-1, Code.ACCEPTED), (-2, Code.C11)):
+        made = ledger()
+        flags(made, report(41, change("RF", weights={630: 1000})))
+        flags(made, listing(42, ("B1", {630: 1000}), on=YEAR[1]))
+        lines = {"RF": {630: 1001}, "RARF": {630: adjustment}, "BA": {630: 1000}, "PE": {630: 1000}}
+        assert told(made, balance(43, *lines.items(), period=YEAR))[0] == expected
+
+
+def test_corrections_move_the_sum_of_the_period_and_deleted_entries_are_not_in_it() -> None:
+    made = ledger()
+    flags(made, report(41, change("RF"), change("RF", "B2")))
+    flags(made, report(42, change("RF", on="20250807", status="C", target=(41, 1)), deletion((41, 2))))
+    flags(made, listing(43, ("B1", {630: 1000, 670: 40}), on=YEAR[1]))
+    assert flags(made, _year(44)) == []
+
+
+def test_an_ending_that_is_not_the_sum_of_its_listing_is_rejected_whichever_comes_second() -> None:
+    made = ledger()
+    flags(made, report(41, change("RF")))
+    flags(made, listing(42, ("B1", {630: 999, 670: 40}), on=YEAR[1]))
+    code, findings = told(made, _year(43))
+    assert code == Code.C12
+    assert findings[0][:6] == ("C12", "error", "OI/3", "630", "1G", "0.999G")
+
+    other = ledger()
+    flags(other, report(41, change("RF")))
+    assert flags(other, _year(42)) == ["C12"]  # the listing is missing
+    assert rejected(other, listing(43, ("B1", {630: 999, 670: 40}), on=YEAR[1])) is Code.C12
+    assert flags(other, listing(43, ("B1", {630: 1000, 670: 40}), on=YEAR[1])) == []
+
+
+def test_a_rounded_ending_with_its_adjustment_is_the_sum_of_its_listing() -> None:
+    made = ledger()
+    flags(made, report(41, change("RF", weights={630: 1000})))
+    flags(made, listing(42, ("B1", {630: 1000}), on=YEAR[1]))
+    lines = {"RF": {630: 1000}, "BA": {630: 1000}, "PE": {630: 1001}, "RAPE": {630: -1}}
+    assert flags(made, balance(43, *lines.items(), period=YEAR)) == []
+
+
+def test_an_empty_listing_and_an_empty_balance_go_together() -> None:
+    made = ledger()
+    assert flags(made, listing(41, on=YEAR[1])) == []
+    assert flags(made, balance(42, period=YEAR)) == []
+
+
+def test_case_17_two_listings_of_one_physical_inventory_are_flagged() -> None:
+    made = ledger()
+    flags(made, listing(41, ("B1", {630: 1}), on=YEAR[1]))
+    assert flags(made, listing(42, ("B2", {630: 1}), on=YEAR[1])) == ["C13"]
+    closed = closed_year()
+    assert flags(closed, listing(44, on=YEAR[1])) == ["C13", "C14"]
+
+
+def test_a_missing_partner_is_flagged_at_the_next_physical_inventory() -> None:
+    made = ledger()
+    flags(made, listing(41, on="20250630"))
+    assert flags(made, listing(42, on=YEAR[1])) == ["C13"]
+    assert flags(closed_year(), listing(44, on=NEXT[1])) == []
+
+
+def test_under_the_euratom_profile_physical_inventories_are_at_most_14_months_apart() -> None:
+    for profile, on, expected in (
+        ("euratom", "20260228", []),
+        ("euratom", "20260301", ["C14"]),
+        ("iaea", "20260301", []),
+    ):
+        assert flags(ledger(profile=profile), listing(41, on=on)) == expected
+
+
+def test_case_14_a_new_entry_of_a_closed_period_is_flagged_and_its_balance_needs_correction() -> None:
+    made = closed_year()
+    assert not _head(made).flags(YEAR[1]) & STALE
+    code, findings = told(made, report(44, change("RF", "LATE", on="20251231")))
+    assert code == Code.ACCEPTED
+    assert findings[0][:6] == ("C15", "warning", "OI/1", "412", "20251231", "after 20251231")
+    assert _head(made).flags(YEAR[1]) & STALE
+    assert flags(made, report(45, change("RF", "NEW", on="20260101"))) == []
+
+
+def test_corrections_and_additions_of_a_closed_period_are_no_flag_and_mark_its_balance() -> None:
+    for late in (
+        change("RF", weights={630: 1001, 670: 40}, status="C", target=(41, 1)),
+        change("RF", "LATE", status="A", target=(41, 2)),
+        deletion((41, 1)),
+    ):
+        made = closed_year()
+        assert flags(made, report(44, late)) == []
+        assert _head(made).flags(YEAR[1]) & STALE
+        corrected = balance(45, ("RF", {630: 1001, 670: 40}), period=YEAR)
+        flags(made, replace(corrected, entries=(replace(corrected.entries[0], status="C", target=(43, 1)),)))
+        assert not _head(made).flags(YEAR[1]) & STALE
+
+
+def test_under_the_euratom_profile_every_month_has_a_change_report() -> None:
+    for profile, expected in (("euratom", ["C29"]), ("iaea", [])):
+        made = ledger(profile=profile)
+        assert flags(made, report(41, change("RF"))) == []  # October 2025
+        assert flags(made, months(report(42, change("LD", on="20251103")), "20251101", "20251130")) == []
+        late = months(report(43, change("LD", "B2", {630: 0}, on="20260103")), "20260101", "20260131")
+        assert flags(made, late) == expected
