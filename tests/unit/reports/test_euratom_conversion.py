@@ -147,6 +147,58 @@ def test_one_entry_of_two_elements_is_two_lines_with_the_items_on_the_first() ->
     assert first["TRANSACTION ID"] == second["TRANSACTION ID"]
 
 
+def test_lines_of_one_transaction_belong_together_wherever_they_stand() -> None:
+    data = euratom(
+        line("LA", category="P", items="1"),
+        line("LA", category="P", items="2").replace("BATCH:B1#", "BATCH:B2#"),
+        line("LA", isotope="G", fissile_weight="9"),
+        line("LA", isotope="G", fissile_weight="8").replace("BATCH:B1#", "BATCH:B2#"),
+    )
+    assert [(entry["446"], entry["470"], entry["670"], entry["700"]) for entry in entries(data)] == [
+        ("B1", "1", "9G", "1000G"),
+        ("B2", "2", "8G", "1000G"),
+    ]
+
+
+def test_lines_of_several_obligations_are_one_entry_with_the_weights_added() -> None:
+    some = "ISOTOPE:G#FISSILE WEIGHT:9.5#"
+    data = euratom(line("LA", items="1", obligation="P") + some, line("LA", items="2", obligation="S") + some)
+    [entry] = entries(data)
+    assert (entry["470"], entry["630"], entry["670"]) == ("3", "2000G", "19G")
+    assert lost(data)["III.30"] == "P"
+    assert judge_as(data, EURATOM, REFERENCE).verdict == "ok"
+
+
+def test_the_same_line_twice_is_two_entries() -> None:
+    """Not added: rule V52 then says that one of them is too many."""
+    twice = line("LA", items="1", isotope="G", fissile_weight="9")
+    assert len(entries(euratom(twice, twice))) == 2
+    assert "V52" in {finding.rule for finding in judge_as(euratom(twice, twice), EURATOM, REFERENCE).findings}
+
+
+def test_balances_of_high_and_low_enriched_uranium_are_one_in_code_10() -> None:
+    """Annex IV has a balance for each category and obligation; Code 10 one for enriched uranium."""
+    text = convert(document("XLF1-109"), EURATOM, REFERENCE).document.decode()
+    head, *rows = text.splitlines()
+    high = [row.replace("CATEGORY:L", "CATEGORY:H") for row in rows]
+    both = [row.partition("#")[2] for row in (*rows, *high)]
+    doubled = "\n".join(f"LINE NUMBER:{place}#{row}" for place, row in enumerate(both, start=1))
+    data = (head.replace(f"COUNT:{len(rows)}#", f"COUNT:{2 * len(rows)}#") + doubled).encode()
+    made = {entry["411"]: entry for entry in entries(data)}
+    assert len(made) == len(rows)
+    assert (made["PB"]["630"], made["MF"]["670"]) == ("3710800G", "36G")
+    assert judge_as(data, EURATOM, REFERENCE).facts is not None
+    assert lost(data)["IV.7"] == "H and L"
+
+
+def test_unified_uranium_is_exact_where_the_area_keeps_it_so() -> None:
+    area = Area(country="XL", facility="XLF-", unified=True)
+    [entry] = read_report(changed("XLF1-104", 0, _600="625G", _630=None))
+    assert write_declaration([entry], area).findings == ()
+    plain = write_declaration([entry], Area(country="XL", facility="XLF-"))
+    assert {(one.label, one.expected) for one in plain.findings} == {("600", ""), ("630", "625G")}
+
+
 def test_items_on_a_line_of_lower_value_are_refused() -> None:
     good = euratom(line("LA", category="P", items="1"), line("LA", isotope="G", fissile_weight="9"))
     assert len(entries(good)) == 1

@@ -118,9 +118,7 @@ class _Reader:
         if self._kind == "I":
             self._dated(entry, first, place)
             comment = self._partnered(entry, first, comment, place)
-        for line, at in zip(group.lines, group.places, strict=True):
-            entry |= self._weighed(code, line, at)
-        return entry, comment
+        return entry | self._weights_of([group], code), comment
 
     def _status(self, group: Group) -> str:
         if not group.status:
@@ -264,6 +262,21 @@ class _Reader:
         entry[label] = f"{owners[0]}/{partner}" if len(owners) == 1 else partner
         return comment
 
+    def _weights_of(self, groups: Sequence[Group], code: str) -> dict[str, str]:
+        """The weights of all lines of these groups, added label by label."""
+        weights: dict[str, list[str]] = {}
+        for group in groups:
+            for line, at in zip(group.lines, group.places, strict=True):
+                for label, content in self._weighed(code, line, at).items():
+                    weights.setdefault(label, []).append(content)
+            if {"H", "L"} <= {line.get("ELEMENT CATEGORY") for line in group.lines}:
+                text = "Code 10 has one category of enriched uranium: the weights of H and L are added."
+                self._lose("ELEMENT CATEGORY", group.places[0], "H and L", text)
+        return {
+            label: contents[0] if len(contents) == 1 else added(contents, int(label))
+            for label, contents in weights.items()
+        }
+
     def _weighed(self, code: str, line: Line, place: int) -> dict[str, str]:
         letter = line.get("ELEMENT CATEGORY", "")
         category = self._category(letter)
@@ -297,15 +310,7 @@ class _Reader:
                 entry[label] = batch
                 self._dated(entry, first, place)
                 entry |= self._items_of(some)
-                weights: dict[str, list[str]] = {}
-                for group in some:
-                    for line, at in zip(group.lines, group.places, strict=True):
-                        for weight, content in self._weighed(code, line, at).items():
-                            weights.setdefault(weight, []).append(content)
-                entry |= {
-                    weight: contents[0] if len(contents) == 1 else added(contents, int(weight))
-                    for weight, contents in weights.items()
-                }
+                entry |= self._weights_of(some, code)
                 comments = [self._comment(group.lines[0], group.places[0]) for group in some]
                 comment = "" if code == "RM" else next(filter(None, comments), "")
                 yield _Made(entry, comment, tuple(place for group in some for place in group.places))
