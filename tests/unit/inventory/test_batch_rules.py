@@ -76,6 +76,14 @@ def test_a_bulk_area_that_ships_more_of_a_batch_than_it_received_is_flagged() ->
     assert flags(made, report(42, change("SD", weights={630: 1500, 670: 40}))) == ["C17"]
 
 
+def test_a_batch_that_arises_in_a_bulk_process_leaves_in_parts_without_a_flag_until_it_is_shipped_again() -> None:
+    made = ledger()
+    flags(made, report(41, change("RF", weights={630: 9000, 670: 300})))
+    assert flags(made, report(42, change("RM", "B1"), change("RP", "PELLETS", {630: 500, 670: 20}))) == []
+    assert flags(made, report(43, change("RM", "BORN"), change("RP", "MIXED"))) == ["C20"]  # never reported
+    assert flags(made, report(44, change("SD", "BORN", on="20251009"))) == []
+
+
 def test_case_8_a_batch_is_not_shipped_twice() -> None:
     made = item_area()
     (first,) = made.accept(report(42, change("SD")))

@@ -21,11 +21,9 @@ def batch_is_in_inventory(case: Case) -> Iterator[Conflict]:
     for entry, before, after in _departures(case):
         if _left_before(case, entry, before) is not None:
             continue  # C18 speaks of it
-        if not _is_strict(case) and not before.holdings:
-            continue
         for label, mg in elements_of(entry.weights):
             left, held = after.held(label), before.held(label)
-            if left < 0 and left < held:
+            if left < 0 and left < held and (held > 0 or _is_strict(case)):
                 yield Conflict(
                     f"Entry {entry.number} takes {format_quantity(mg, label)} of label {label} out as batch "
                     f"{entry.batch}, and by the books {_what(case, before)} {format_quantity(held, label)}. Check the "
@@ -117,7 +115,8 @@ def rebatched_is_there(case: Case) -> Iterator[Conflict]:
                 )
             continue
         for label, mg in elements_of(entry.weights):
-            if after.held(label) < min(0, before.held(label)) and (before.holdings or _is_strict(case)):
+            held = before.held(label)
+            if after.held(label) < min(0, held) and (held > 0 or _is_strict(case)):
                 yield Conflict(
                     f"Entry {entry.number} takes {format_quantity(mg, label)} of label {label} from batch "
                     f"{entry.batch}, which has {format_quantity(before.held(label), label)}. Check name and weight.",

@@ -1,0 +1,184 @@
+"""C27 and C28, both ways, and the states of a transit (reports.md 4.2): derived, and never a condition."""
+
+from random import Random
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slt.inventory.keys import Kind, key
+from slt.inventory.settings import IAEA
+from slt.inventory.transits import Side, Transit, TransitState, state_on
+from slt.reports.facts import Facts
+from tests.unit.inventory.building import Ledger, report
+from tests.unit.inventory.saying import change, deletion, flags, ledger, told
+
+SHIPPED = change("SD", "FB1", on="20250929", to="XLR1", basis="M")
+
+
+def receipt(**changed: object) -> Facts:
+    fields = {"on": "20251006", "by": "XLF1", "basis": "N"} | changed
+    return report(41, change("RD", "FB1", **fields))  # type: ignore[arg-type]  # change's own arguments
+
+
+def under_way() -> Ledger:
+    """XLF1 has shipped FB1 to XLR1."""
+    made = ledger()
+    assert flags(made, report(101, change("RF", "RAW", {630: 9000, 670: 300}), mba="XLF1")) == []
+    assert flags(made, report(102, SHIPPED, mba="XLF1")) == []
+    return made
+
+
+def state(made: Ledger, day: str = "20251010", batch: str = "FB1") -> TransitState | None:
+    value = made.records.get(key(Kind.TRANSIT, "XL/XLF1", "XL/XLR1", batch))
+    return None if value is None else state_on(cbor2.loads(value), day, IAEA)
+
+
+def test_a_shipment_is_open_until_it_is_received_and_then_it_matches() -> None:
+    made = under_way()
+    assert state(made) is TransitState.OPEN_SHIPMENT
+    assert flags(made, receipt()) == []
+    assert state(made) is TransitState.MATCHED
+
+
+def test_case_12_a_receipt_without_a_shipment_is_open_and_no_flag() -> None:
+    made = ledger()
+    assert flags(made, receipt()) == []
+    assert state(made) is TransitState.OPEN_RECEIPT
+
+
+def test_an_open_transit_is_overdue_after_its_term() -> None:
+    made = under_way()
+    assert state(made, "20251129") is TransitState.OPEN_SHIPMENT  # 61 days after 29 September
+    assert state(made, "20251130") is TransitState.OVERDUE
+    flags(made, receipt())
+    assert state(made, "20300101") is TransitState.MATCHED
+
+
+def test_whichever_side_comes_first_the_state_is_the_same() -> None:
+    made = ledger()
+    flags(made, receipt())
+    flags(made, report(101, change("RF", "RAW", {630: 9000, 670: 300}), mba="XLF1"))
+    flags(made, report(102, SHIPPED, mba="XLF1"))
+    other = under_way()
+    flags(other, receipt())
+    assert {k: v for k, v in made.records.items() if k[1] == Kind.TRANSIT} == {
+        k: v for k, v in other.records.items() if k[1] == Kind.TRANSIT
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "label"),
+    [
+        ({"weights": {630: 1000, 670: 41}}, "670"),
+        ({"weights": {630: 1000, 670: 40, 700: 1}}, "700"),
+        ({"items": 2}, "470"),
+        ({"material": "B/Q/1/F"}, "430"),
+    ],
+)
+def test_a_receipt_that_differs_is_flagged_in_that_label(changed: dict[str, object], label: str) -> None:
+    made = under_way()
+    code, findings = told(made, receipt(**changed))
+    assert [(found[0], found[1], found[2], found[3]) for found in findings] == [("C27", "warning", "OI/1", label)]
+    assert state(made) is (TransitState.MATCHED if label == "430" else TransitState.DIFFERENT)
+    assert code == 0
+
+
+def test_case_11_a_receipt_before_the_shipment_is_flagged() -> None:
+    made = under_way()
+    _, findings = told(made, receipt(on="20250928"))
+    assert [found[:5] for found in findings] == [("C27", "warning", "OI/1", "412", "20250928")]
+
+
+def test_case_10_the_same_shipment_received_twice_is_flagged() -> None:
+    made = under_way()
+    flags(made, receipt())
+    assert flags(made, report(42, change("RD", "FB1", on="20251007", by="XLF1", basis="N"))) == ["C27"]
+    assert state(made) is TransitState.OPEN_RECEIPT
+
+
+def test_no_finding_tells_what_the_other_area_reported() -> None:
+    """The shipper's weights, items, material, date and reports appear nowhere in what the receiver is told."""
+    made = ledger()
+    flags(made, report(101, change("RF", "RAW", {630: 9000, 670: 300}), mba="XLF1"))
+    odd = change("SD", "FB1", {630: 7777, 670: 333}, on="20251231", to="XLR1", items=17, material="D/Q/2/A")
+    flags(made, report(102, odd, mba="XLF1"))
+    code, findings = told(made, receipt())
+    assert code == 0
+    assert {found[3] for found in findings} == {"412", "430", "470", "630", "670"}
+    words = " ".join(word for found in findings for word in found)
+    for secret in ("7.777", "0.333", "17", "D/Q/2/A", "20251231", "102", "XLF1;"):
+        assert secret not in words
+
+
+def test_a_correction_of_either_side_makes_them_match() -> None:
+    made = under_way()
+    assert flags(made, receipt(weights={630: 999, 670: 40})) == ["C27"]
+    right = change("RD", "FB1", on="20251006", by="XLF1", basis="N", status="C", target=(41, 1))
+    assert flags(made, report(42, right)) == []
+    assert state(made) is TransitState.MATCHED
+
+
+def test_a_deleted_side_leaves_the_other_open_and_both_leave_nothing() -> None:
+    made = under_way()
+    flags(made, receipt())
+    flags(made, report(42, deletion((41, 1))))
+    assert state(made) is TransitState.OPEN_SHIPMENT
+    flags(made, report(103, deletion((102, 1)), mba="XLF1"))
+    assert state(made) is None
+
+
+def test_a_domestic_receipt_without_the_shippers_name_is_flagged() -> None:
+    assert flags(under_way(), receipt(their="UNKNOWN")) == ["C27"]
+
+
+def test_uranium_and_plutonium_in_two_entries_match_each_other() -> None:
+    made = ledger()
+    flags(made, report(101, change("RF", "RAW", {630: 9000, 670: 300, 700: 50}), mba="XLF1"))
+    parts = ({630: 1000, 670: 40}, {700: 5})
+    flags(made, report(102, *(change("SD", "FB1", w, on="20250929", to="XLR1") for w in parts), mba="XLF1"))
+    assert flags(made, report(41, *(change("RD", "FB1", w, by="XLF1", basis="N") for w in parts))) == []
+    assert state(made) is TransitState.MATCHED
+
+
+def test_an_export_and_an_import_that_this_ledger_knows_are_matched_by_c28() -> None:
+    made = under_way()
+    flags(made, report(103, change("SF", "FB2", on="20250930", to="XLR1"), mba="XLF1"))
+    wrong = change("RF", "FB2", {630: 1}, on="20251007", by="XLF1", basis="N", material="O/G/R/B")
+    assert flags(made, report(41, wrong)) == ["C28", "C28"]  # two weights; 430 may differ abroad
+
+
+def test_a_name_that_comes_again_between_two_areas_keeps_a_small_record() -> None:
+    made = ledger()
+    flags(made, report(101, change("RF", "RAW", {630: 10**9, 670: 10**6}), mba="XLF1"))
+    for n in range(40):
+        on = f"2025{1 + n // 28:02}{1 + n % 28:02}"
+        flags(made, report(102 + n, change("SD", "PW", on=on, to="XLR1", items=0), mba="XLF1"))
+    value = cbor2.loads(made.records[key(Kind.TRANSIT, "XL/XLF1", "XL/XLR1", "PW")])
+    assert len(value[1]) == 16
+
+
+SIDES = st.lists(st.tuples(st.booleans(), st.integers(1, 3), st.integers(1, 3)), max_size=6)
+
+
+@given(SIDES, st.randoms(use_true_random=False))
+def test_a_transit_is_a_function_of_its_live_entries_in_whatever_order_they_came(
+    sides: list[tuple[bool, int, int]], shuffled: Random
+) -> None:
+    made = [
+        (shipped, Side(f"2025010{day}", n, 1, "B/Q/2/F", 1, ((630, mg),))) for n, (shipped, day, mg) in enumerate(sides)
+    ]
+    orders = [list(made), list(made)]
+    shuffled.shuffle(orders[1])
+    values = []
+    for order in orders:
+        transit = Transit(None)
+        for shipped, side in order:
+            transit.count(1, side, shipped=shipped)
+        values.append(transit.to_value())
+    assert values[0] == values[1]
+    again = Transit(values[0])
+    for shipped, side in made:
+        again.count(-1, side, shipped=shipped)
+    assert again.to_value() is None
