@@ -51,7 +51,6 @@ def slt(*words: object, code: int = 0) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.timeout(180)
 def test_the_demo_accepts_the_year_and_shows_books_and_journey(demo: tuple[Folder, str]) -> None:
     folder, printed = demo
     assert "18 of 18 reports accepted, 18 receipts verified" in printed
@@ -69,7 +68,6 @@ def test_nothing_runs_after_the_demo(demo: tuple[Folder, str]) -> None:
     assert slt("down", folder.root) == [{"stopped": False}]
 
 
-@pytest.mark.timeout(180)
 def test_every_receipt_verifies_with_the_databases_gone(demo: tuple[Folder, str], tmp_path: Path) -> None:
     """Only receipts, bodies and genesis are left."""
     folder, _ = demo
@@ -86,7 +84,6 @@ def test_every_receipt_verifies_with_the_databases_gone(demo: tuple[Folder, str]
     assert with_body["body_checked"] is True
 
 
-@pytest.mark.timeout(180)
 def test_verify_refuses_a_changed_receipt_and_names_the_link(demo: tuple[Folder, str], tmp_path: Path) -> None:
     folder, _ = demo
     good = min(folder.receipts.glob("*.receipt"))
@@ -102,7 +99,6 @@ def test_verify_refuses_a_changed_receipt_and_names_the_link(demo: tuple[Folder,
     assert said["broken_link"] == "body"
 
 
-@pytest.mark.timeout(120)
 def test_no_byte_of_a_receipt_or_its_body_is_free(demo: tuple[Folder, str]) -> None:
     folder, _ = demo
     receipt = min(folder.receipts.glob("*.receipt"))
@@ -120,7 +116,6 @@ def test_no_byte_of_a_receipt_or_its_body_is_free(demo: tuple[Folder, str]) -> N
             verify_receipt(data, genesis, body=changed)
 
 
-@pytest.mark.timeout(180)
 def test_a_person_goes_on_with_what_the_demo_left(demo: tuple[Folder, str]) -> None:
     """`make up`, then submit, receipt, trace, status; the old reports keep their receipts; then `make down`."""
     folder, _ = demo
@@ -150,7 +145,6 @@ def test_a_person_goes_on_with_what_the_demo_left(demo: tuple[Folder, str]) -> N
     assert not folder.addresses_file.exists()
 
 
-@pytest.mark.timeout(120)
 def test_one_report_is_one_trace_over_the_five_services(demo: tuple[Folder, str]) -> None:
     folder, _ = demo
     services_of_trace: dict[str, set[str]] = {}

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 UP_WITHIN_S = 60.0
 COMMAND_WITHIN_S = 90.0
+DOWN_WITHIN_S = 120.0  # a drain of each service; `slt up` killed before it would leave its services running
 
 
 @pytest.mark.timeout(240)
@@ -70,7 +71,7 @@ def _running(command: str, folder: Path) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(DOWN_WITHIN_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)

@@ -16,7 +16,7 @@ from tests.support.nats import NatsServer, nats_server
 
 ACK_WAIT_S: Final = 0.5
 DUPLICATE_WINDOW_S: Final = 1.0
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 
 
 def small_table(*, bytes_max: int = 1024 * 1024, messages_max: int = -1, ack_wait_s: float = ACK_WAIT_S) -> Table:

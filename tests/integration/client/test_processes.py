@@ -15,7 +15,7 @@ from slt.client.local.lock import Started, holder_of, only_one, process, started
 from slt.client.local.processes import Keeper, Program
 from slt.client.tasks import beside
 
-SOON_S = 20.0
+SOON_S = 60.0
 UNTIL_KILLED = "import signal; print('here', flush=True); signal.pause()"
 NEVER_ENDS = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
 NEVER_STARTS = "raise SystemExit('no port')"

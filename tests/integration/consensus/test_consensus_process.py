@@ -79,7 +79,7 @@ def some(first: int, last: int) -> list[Item]:
     return [WORLD.item(number) for number in range(first, last + 1)]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)  # eleven starts of the process
 async def test_38_killed_again_and_again_under_load_it_loses_nothing_and_orders_nothing_twice(
     buses: Buses, tmp_path: Path
 ) -> None:

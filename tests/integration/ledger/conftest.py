@@ -1,6 +1,5 @@
 """A world, a broker of either kind, and a deadline for every test."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from tests.integration.ledger.harness import ledger_config
 from tests.support.blocks import World, make_world
 from tests.support.buses import World as Buses
 from tests.support.buses import world_of
-
-
-@pytest.fixture(autouse=True)
-async def deadline() -> AsyncIterator[None]:
-    async with asyncio.timeout(50):
-        yield
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.support.services import service_env, stage_signer
 README: Final = Path(__file__).parents[3] / "libs/slt/runtime/README.md"
 WORLD: Final = make_world()
 DOOR: Final = stage_signer(WORLD, "authentication")
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0  # a process start takes ten seconds and more where the machine is busy
 
 
 class Service:
@@ -195,6 +195,7 @@ async def test_a_clean_stop_ends_with_code_0_and_causes_no_redelivery(service: S
     assert service.lines("stopped")
     # What it had begun is done, what it had not comes again at once: nothing waits for ack_wait.
     service.start()
+    await until(lambda: len(service.lines("streams declared")) == 2)  # how long a start takes is not the question
     async with asyncio.timeout(8.0):  # less than ack_wait
         assert len(await validated(bus, 39)) == 39
 
@@ -206,7 +207,6 @@ async def test_interrupt_is_a_clean_stop_too(service: Service) -> None:
     assert await service.exit_code() == 0
 
 
-@pytest.mark.timeout(120)
 async def test_nothing_is_lost_when_service_and_broker_are_killed_under_load(
     service: Service, server: NatsServer, bus: JetStreamBus
 ) -> None:
@@ -227,7 +227,7 @@ async def test_nothing_is_lost_when_service_and_broker_are_killed_under_load(
         for item in items:
             await authenticated(bus, item)
 
-    async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(150), asyncio.TaskGroup() as tasks:
         tasks.create_task(write())
         reading = tasks.create_task(read())
         for kill in range(1, 11):
@@ -319,7 +319,7 @@ async def test_a_message_that_kills_the_process_is_parked_and_the_others_pass(
     client = bus._client.jetstream()
     reading = asyncio.create_task(validated(bus, 7))
     lives = 0
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(150):
         while not service.lines("parked") if service.log.exists() else True:
             if service.ended:
                 lives += 1

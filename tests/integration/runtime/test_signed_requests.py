@@ -23,7 +23,7 @@ from tests.support.services import service_config
 from tests.support.signed import dialogue, signed
 
 WORLD = make_world()
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 QUESTION = BlockGet(from_height=8, count=1)
 REPLY = BlockReply(blocks=[b"block"], lowest=1, highest=9)
 

@@ -21,7 +21,7 @@ from slt.statements.verdicts import Code
 from tests.unit.client.member import Member, Will
 
 Sign = Callable[..., Signed]
-SOON_S = 20.0
+SOON_S = 60.0
 QUICK = Patience(first_s=0.05, last_s=0.2, down_s=0.02, reread_s=0.2, outbox_poll_s=0.05)
 PATIENT = replace(QUICK, first_s=3600.0, last_s=3600.0, reread_s=3600.0)
 

@@ -21,7 +21,7 @@ from tests.support.services import service_config, stage_signer
 
 WORLD = make_world()
 DOOR = stage_signer(WORLD, "authentication")
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def table(*, messages_max: int = -1, ack_wait_s: float = 10.0) -> Table:
