@@ -1,6 +1,7 @@
 """Validation over HTTP: findings for a document that nobody has signed yet, and what became of a recent report."""
 
 import asyncio
+import time
 from concurrent.futures import Executor
 from typing import Annotated, Final, Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from services.validation.core import Recent
 from services.validation.service import limit_of
 from slt.bus.compression import compress
+from slt.reports import day_anywhere
 from slt.reports.answer import Answer, answer
 from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
@@ -67,7 +69,8 @@ def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_m
             registry = copy.current
             document = await _document(request, limit_of(registry, "body_bytes_max"))
             loop = asyncio.get_running_loop()
-            return JSONResponse(await loop.run_in_executor(pool, check_document, file, document, registry))
+            today = day_anywhere(time.time())
+            return JSONResponse(await loop.run_in_executor(pool, check_document, file, document, registry, today))
 
     @router.get(
         "/reports/{id}",
@@ -85,9 +88,9 @@ def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_m
     return router
 
 
-def check_document(file: str, document: bytes, registry: Registry) -> Answer:
+def check_document(file: str, document: bytes, registry: Registry, today: str | None = None) -> Answer:
     """Judge `document` as the pipeline would, sizes included. Runs on a thread."""
-    judgement = judge_as(document, form_of(document), registry.reference)
+    judgement = judge_as(document, form_of(document), registry.reference, today=today)
     sizes = {
         "body_bytes_max": SALT_BYTES + len(document),
         "submission_bytes_max": STATEMENT_BYTES_MAX + len(compress(bytes(SALT_BYTES) + document)),

@@ -38,14 +38,16 @@ class Vetting:
         return min(codes, key=place_of, default=Code.BODY_WRONG)
 
 
-def vet(statement: Statement, body: bytes, *, state: str, mba: str, reference: Reference) -> Vetting:
-    """Judge the body of a verified statement that came on the subject of `state` and `mba`."""
+def vet(
+    statement: Statement, body: bytes, *, state: str, mba: str, reference: Reference, today: str | None = None
+) -> Vetting:
+    """Judge the body of a verified statement that came on the subject of `state` and `mba`. `today`: see judge()."""
     try:
         salt, document = split_body(body)
     except DecodeError as error:
         return refused_unread(statement, str(error))
     form = form_of(document)
-    judgement = judge_as(document, form, reference)
+    judgement = judge_as(document, form, reference, today=today)
     errors = tuple(as_stated(statement, salt, judgement, form=form, state=state, mba=mba))
     return Vetting(
         judgement=with_errors(judgement, errors),

@@ -11,7 +11,7 @@ from services.validation.core import Recent, Vetting, refused_unread, vet
 from slt.bus import Delivery, NoReply
 from slt.bus.compression import compress, inflate
 from slt.bus.messages import Item, Malformed, Timing, WireFinding
-from slt.reports import RULES_VERSION
+from slt.reports import RULES_VERSION, day_anywhere
 from slt.reports.limits import oversize
 from slt.runtime.answers import RefusalPublisher, Refused, ask_receipts, issue_again
 from slt.runtime.copies import Registry, RegistryCopy
@@ -71,7 +71,8 @@ class Validation:
         traces = (item.traceparent for item in items)
         with self._runtime.telemetry.batch(STAGE, traces, messages=len(fresh)) as span:
             loop = asyncio.get_running_loop()
-            vetted = iter(await loop.run_in_executor(self._pool, vet_all, items, registry))
+            today = day_anywhere(self._runtime.now_ms() / 1000)
+            vetted = iter(await loop.run_in_executor(self._pool, vet_all, items, registry, today))
             done_ms = self._runtime.now_ms()
             owed: dict[int, list[Refused]] = {}
             passed = []
@@ -137,14 +138,14 @@ class Validation:
         )
 
 
-def vet_all(items: Sequence[Item], registry: Registry) -> list[Item]:
+def vet_all(items: Sequence[Item], registry: Registry, today: str | None = None) -> list[Item]:
     """Judge `items`, on a thread: facts, findings, salts and versions filled in. Never raises for what they hold."""
-    return [vet_item(item, registry) for item in items]
+    return [vet_item(item, registry, today) for item in items]
 
 
-def vet_item(item: Item, registry: Registry) -> Item:
+def vet_item(item: Item, registry: Registry, today: str | None = None) -> Item:
     """One of them. `facts_z` stays empty when the item is to be refused; then the findings say why."""
-    vetting = _vetted(item, registry)
+    vetting = _vetted(item, registry, today)
     judgement = vetting.judgement
     facts_z = compress(judgement.facts.encoded) if judgement.facts is not None else b""
     sizes = {
@@ -164,13 +165,13 @@ def vet_item(item: Item, registry: Registry) -> Item:
     )
 
 
-def _vetted(item: Item, registry: Registry) -> Vetting:
+def _vetted(item: Item, registry: Registry, today: str | None) -> Vetting:
     statement = parse_statement(item.statement)
     try:
         body = inflate(item.body_z, bytes_max=limit_of(registry, "body_bytes_max"))
     except Malformed as error:
         return refused_unread(statement, str(error))
-    return vet(statement, body, state=item.state, mba=item.mba, reference=registry.reference)
+    return vet(statement, body, state=item.state, mba=item.mba, reference=registry.reference, today=today)
 
 
 def limit_of(registry: Registry, name: str) -> int:

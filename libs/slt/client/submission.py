@@ -72,9 +72,14 @@ class Message:
     """The Nats-Msg-Id: of these submissions in this order and this attempt, so that a retry is never swallowed."""
 
 
-def check(file: str, document: bytes, genesis: Genesis) -> Checked:
-    """Run the rules of the validation service on `document`, and the limits of the door, before anything is signed."""
-    judgement = judge_as(document, form_of(document), Reference.of(genesis.mbas, genesis.reference_version))
+def check(file: str, document: bytes, genesis: Genesis, *, today: str | None = None) -> Checked:
+    """Run the rules of the validation service on `document`, and the limits of the door, before anything is signed.
+
+    `today`: see slt.reports.judge; without it nothing is said about dates in the future.
+    """
+    judgement = judge_as(
+        document, form_of(document), Reference.of(genesis.mbas, genesis.reference_version), today=today
+    )
     too_large = list(_limits(document, genesis))
     if too_large:
         judgement = replace(judgement, verdict="reject", facts=None, findings=(*too_large, *judgement.findings))

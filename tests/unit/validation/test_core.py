@@ -222,3 +222,10 @@ def test_a_later_submission_of_a_statement_is_its_last_decision() -> None:
     recent.add(b"second", b"statement", {"outcome": "passed"})
     assert recent.get(b"statement") == {"outcome": "passed"}
     assert recent.get(b"first") == {"outcome": "refused"}
+
+
+def test_a_report_of_tomorrow_is_refused_by_the_clock_at_the_door() -> None:
+    item = authenticated(41)
+    assert {finding[0] for finding in vet_item(item, registry(), "20250407").findings} == {"V32"}
+    assert vet_item(item, registry(), "20250407").facts_z == b""
+    assert vet_item(item, registry(), "20250408").findings == []

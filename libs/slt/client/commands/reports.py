@@ -27,6 +27,7 @@ from slt.client.local.network import working_folder
 from slt.client.outbox import FINAL, WAITING, Entry, Outbox
 from slt.client.output import Output, console
 from slt.client.submission import SALT_BYTES, Checked, check, choose_identity, sign
+from slt.reports import day_anywhere
 from slt.statements.genesis import Genesis
 from slt.statements.verdicts import Code, code_of_rule
 
@@ -39,7 +40,8 @@ _STILL_GOOD: Final = (Code.C02, Code.ENDORSEMENT_MISSING, Code.ENDORSEMENT_BAD, 
 def check_files(files: Sequence[Path], *, genesis: Path | None, directory: Path, as_json: bool) -> None:
     out = Output(as_json=as_json)
     ledger = read_genesis(genesis) if genesis is not None else working_folder(directory).genesis()
-    checked = [check(str(file), _read(file), ledger) for file in files]
+    today = day_anywhere(time.time())
+    checked = [check(str(file), _read(file), ledger, today=today) for file in files]
     out.objects(check_object(one) for one in checked)
     out.table("", FINDING_COLUMNS, [row for one in checked for row in finding_rows(one)])
     for one in checked:
@@ -55,7 +57,8 @@ def submit_files(
     folder = working_folder(directory)
     genesis = folder.genesis()
     identity = called or folder.profile().identity
-    checked = [check(str(file), _read(file), genesis) for file in files]
+    today = day_anywhere(time.time())
+    checked = [check(str(file), _read(file), genesis, today=today) for file in files]
     with closing(Outbox(folder.outbox_file)) as outbox:
         _stop_on_errors(checked, out)
         queued = queue(checked, folder, genesis, outbox, called=identity, new=new)

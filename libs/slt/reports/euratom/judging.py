@@ -46,21 +46,21 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
 """Label of Code 10 -> the field that says it."""
 
 
-def judge_as(document: bytes, media_type: str, reference: Reference) -> Judgement:
+def judge_as(document: bytes, media_type: str, reference: Reference, *, today: str | None = None) -> Judgement:
     """Judge `document` as a report in the form of `media_type`. Takes any bytes and never raises.
 
     The findings of the rules name entries and labels of Code 10, and say in their text which lines and fields these
     are; what is wrong with the form itself names lines and fields (`L/3`, `III.26`). The document digest of the facts
     is that of the bytes given, the content digest that of the entries: the same report in two forms has the same
-    content.
+    content. `today`: see judge().
     """
     if media_type == CODE10:
-        return judge(document, reference)
+        return judge(document, reference, today=today)
     try:
         reading = read(document, media_type, reference)
     except Malformed as error:
         return _rejected(error.findings)
-    judgement = judge(write_report(reading.entries), reference)
+    judgement = judge(write_report(reading.entries), reference, today=today)
     judgement = replace(judgement, findings=tuple(_placed(finding, reading) for finding in judgement.findings))
     errors = tuple(finding for finding in reading.findings if finding.severity == "error")
     if errors:
