@@ -60,7 +60,7 @@ class Case:
         """Each A entry, the (report, entry) that it asks for, and whether it is free. Raises NeedRecords."""
         facts = self.facts
         for entry in facts.entries:
-            if entry.status == "A" and entry.target is not None:
+            if entry.target is not None and entry.status == "A":
                 number, place = entry.target
                 found = find_place(
                     self.draft, state=facts.country, mba=facts.mba, kind=facts.kind, number=number, entry=place
@@ -70,7 +70,7 @@ class Case:
 
 def _targets(draft: Draft, facts: Facts) -> Iterator[tuple[EntryFacts, tuple[int, int], Target]]:
     for entry in facts.entries:
-        if entry.status in ("C", "D") and entry.target is not None:
+        if entry.target is not None and entry.status in ("C", "D"):
             number, place = entry.target
             found = find_target(draft, state=facts.country, mba=facts.mba, kind=facts.kind, number=number, entry=place)
             yield entry, entry.target, found

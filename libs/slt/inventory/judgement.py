@@ -15,7 +15,7 @@ from slt.inventory.case import Case
 from slt.inventory.keys import Kind, key
 from slt.inventory.records import find_head
 from slt.inventory.registry import find_mba
-from slt.inventory.rules import Conflict, Rule, finding, registered
+from slt.inventory.rules import Conflict, Rule, asked, finding
 from slt.inventory.state import Draft
 from slt.inventory.vetting import Vetted
 from slt.reports.findings import Finding
@@ -116,10 +116,12 @@ def _ask_rules(case: Case) -> Ruling:
     for references in (True, False):
         if not references and (failed or case.facts.number != case.last_number + 1):
             break
-        for rule, check in registered(references=references):
+        for rule, check in asked(case.facts.kind, references=references):
             if case.more_may_come and rule.severity == "warning":
                 continue  # admission refuses or passes on; flags come with the verdict
-            conflicts = tuple(islice(check(case), CONFLICTS_MAX))
+            conflicts = list(islice(check(case), CONFLICTS_MAX))
+            if not conflicts:
+                continue
             found.extend(finding(conflict, rule) for conflict in conflicts)
             errors = [conflict for conflict in conflicts if _severity(conflict, rule) == "error"]
             if errors:

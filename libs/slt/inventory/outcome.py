@@ -9,9 +9,8 @@ somebody asks: admission does not ask for what only flags need.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from slt.inventory.batches import LISTED, Batch, Use
 from slt.inventory.chains import Live
@@ -21,7 +20,8 @@ from slt.inventory.records import entry_of, find_report
 from slt.inventory.state import Draft, Value
 from slt.inventory.transits import SHIPPED, Side, Transit, transit_key
 from slt.reports.facts import EntryFacts, Facts
-from slt.reports.signs import book_changes
+from slt.reports.quantities import WEIGHT_LABELS
+from slt.reports.signs import BOOK_SIGN, UNIFIED, book_changes, category_of
 
 ACCOUNTS: dict[str, tuple[str, int]] = {
     "TW": ("W", 1),
@@ -34,6 +34,24 @@ ACCOUNTS: dict[str, tuple[str, int]] = {
 """Code -> (account beside the book, sign on it): retained waste, exempted for use, exempted for quantity."""
 
 Books: TypeAlias = dict[int, dict[int, int]]  # category -> label -> mg
+
+_CATEGORY: Final = {label: category_of(label, ()) for label in WEIGHT_LABELS}
+_CATEGORY_UNIFIED: Final = {label: category_of(label, (UNIFIED,)) for label in WEIGHT_LABELS}
+
+T = TypeVar("T")
+
+
+class part(Generic[T]):  # noqa: N801  # used like property
+    """A property that is computed once: functools.cached_property without its lock, which costs more than most."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, instance: object, owner: type) -> T:
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
 
 
 class Line(NamedTuple):
@@ -55,7 +73,7 @@ class Outcome:
         self._head = head
         self._gone = gone
 
-    @cached_property
+    @part
     def lines(self) -> tuple[Line, ...]:
         """Every entry of the report that counts, in order, then those that it supersedes and deletes."""
         facts = self._facts
@@ -66,16 +84,34 @@ class Outcome:
         ]
         return (*counting, *map(self._taken_back, self._gone))
 
-    @cached_property
+    @part
+    def changes(self) -> tuple[Line, ...]:
+        """Lines of a change report: they alone move anything (reports.md 1.5)."""
+        return self.lines if self._facts.kind == "I" else ()
+
+    @part
+    def named(self) -> tuple[tuple[EntryFacts, Batch, Batch], ...]:
+        """Each entry of a change report that counts and names a batch, with the batch before and after the report."""
+        entries = (line.entry for line in self.changes if line.direction > 0 and line.entry.batch)
+        return tuple((entry, *self.batches[entry.batch]) for entry in entries)
+
+    @part
     def books(self) -> dict[int, tuple[dict[int, int], dict[int, int]]]:
         """Category -> the book before and after, by label."""
         deltas: Books = defaultdict(lambda: defaultdict(int))
-        for line in self._changes():
-            for category, label, mg in book_changes(line.entry.code, line.entry.weights):
-                deltas[category][label] += line.direction * mg
+        for line in self.changes:
+            entry = line.entry
+            sign = BOOK_SIGN.get(entry.code)
+            if sign is None:
+                for category, label, mg in book_changes(entry.code, entry.weights):
+                    deltas[category][label] += line.direction * mg
+            elif sign and entry.weights:  # the same for the most part of all entries, without a step for each weight
+                categories = _CATEGORY_UNIFIED if entry.weights[0][0] == UNIFIED else _CATEGORY
+                for label, mg in entry.weights:
+                    deltas[categories[label]][label] += line.direction * sign * mg
         return {category: self._book(category, weights) for category, weights in deltas.items()}
 
-    @cached_property
+    @part
     def batches(self) -> dict[str, tuple[Batch, Batch]]:
         """Name -> the batch before and after."""
         found: dict[str, tuple[Batch, Batch]] = {}
@@ -98,11 +134,11 @@ class Outcome:
         """The record of a batch of this area, as it is before the report."""
         return self._draft.get(key(Kind.BATCH, self._facts.country, self._facts.mba, name))
 
-    @cached_property
+    @part
     def flows(self) -> dict[str, Value | None]:
         """Month -> its FLOWS record after the report."""
         deltas: dict[str, dict[str, Flows]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-        for line in self._changes():
+        for line in self.changes:
             if line.entry.code in ("RM", "RP"):
                 continue
             flows = deltas[line.entry.date[:6]][line.entry.date]
@@ -114,7 +150,7 @@ class Outcome:
             for month, days in deltas.items()
         }
 
-    @cached_property
+    @part
     def pits(self) -> dict[str, tuple[Pit, Pit]]:
         """Date -> what is told of this physical inventory before and after."""
         found: dict[str, tuple[Pit, Pit]] = {}
@@ -143,11 +179,11 @@ class Outcome:
         """The record of a physical inventory of this area, as it is before the report."""
         return self._draft.get(key(Kind.PIT, self._facts.country, self._facts.mba, day))
 
-    @cached_property
+    @part
     def accounts(self) -> dict[str, tuple[Weights, Weights]]:
         """Account beside the book -> what is outstanding before and after, by label."""
         found: dict[str, tuple[Weights, Weights]] = {}
-        for line in self._changes():
+        for line in self.changes:
             if line.entry.code not in ACCOUNTS:
                 continue
             name, sign = ACCOUNTS[line.entry.code]
@@ -157,11 +193,11 @@ class Outcome:
             add_weights(found[name][1], sign * line.direction, line.entry.weights)
         return found
 
-    @cached_property
+    @part
     def transits(self) -> dict[bytes, Transit]:
         """Key of a TRANSIT record -> the transit after the report."""
         found: dict[bytes, Transit] = {}
-        for line in self._changes():
+        for line in self.changes:
             record_key = transit_key(self._facts.country, self._facts.mba, line.entry)
             if record_key is None:
                 continue
@@ -171,14 +207,15 @@ class Outcome:
             found[record_key].count(line.direction, side, shipped=line.entry.code in SHIPPED)
         return found
 
-    @cached_property
+    @part
     def head(self) -> Head:
         """The area's head after the report."""
         facts, head = self._facts, self._head
         changed: dict[str, int] = {}
         if facts.kind == "I":
+            closed = head.closed
             for line in self.lines:
-                if pit := head.closing(line.entry.date):
+                if line.entry.date <= closed and (pit := head.closing(line.entry.date)):
                     changed[pit] = head.flags(pit) | STALE
             if any(entry.status in ("N", "U") for entry in facts.entries):
                 head = head._replace(changes_to=max(head.changes_to, facts.period_to))
@@ -186,10 +223,6 @@ class Outcome:
             corrected = facts.kind == "M"  # whoever reports or corrects a balance knows what has come till then
             changed[day] = after.flags | (0 if corrected else head.flags(day) & STALE)
         return (head.with_flags(changed) if changed else head)._replace(number=facts.number)
-
-    def _changes(self) -> Iterator[Line]:
-        """Lines of a change report: they alone move anything (reports.md 1.5)."""
-        return iter(self.lines if self._facts.kind == "I" else ())
 
     def _book(self, category: int, deltas: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
         before = dict(self._draft.get(key(Kind.BOOK, self._facts.country, self._facts.mba, category)) or [])

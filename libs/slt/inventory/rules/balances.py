@@ -16,11 +16,12 @@ _CHANGES: Final = (BOOK_SIGN.keys() | CATEGORY_CHANGES.keys()) - {"RM", "RP"}
 _ELEMENTS: Final = frozenset(ELEMENT_LABELS)
 
 
-@rule("C09", "reports.md 3.4; SG-FM-1172 MBR")
+@rule("C09", "reports.md 3.4; SG-FM-1172 MBR", kinds="M")
 def beginning_is_the_ending_before(case: Case) -> Iterator[Conflict]:
     """PB of each category is PE of the balance before, as it is after the corrections that were accepted."""
-    facts, last = case.facts, day_after(case.facts.period_from, -1)
-    if facts.kind != "M" or (_is_balance(case) and last != case.head.closed):
+    facts = case.facts
+    last = day_after(facts.period_from, -1)
+    if _is_balance(case) and last != case.head.closed:
         return  # the period does not follow: C10 speaks of it
     if (value := case.outcome.pit_value(last)) is None:
         return
@@ -54,7 +55,7 @@ def _wrong_beginning(case: Case, label: int, mg: int, expected: int, entry: int 
     )
 
 
-@rule("C10", "reports.md 3.4")
+@rule("C10", "reports.md 3.4", kinds="M")
 def period_follows(case: Case) -> Iterator[Conflict]:
     """A balance begins on the day after the last closed physical inventory: no gap, no overlap."""
     facts = case.facts
@@ -71,7 +72,7 @@ def period_follows(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C11", "reports.md 1.6 and 3.4; SG-FM-1172 MBR")
+@rule("C11", "reports.md 1.6 and 3.4; SG-FM-1172 MBR", kinds="M")
 def changes_are_those_of_the_period(case: Case) -> Iterator[Conflict]:
     """Each consolidated change, with its rounding adjustment, is the sum of the live entries of the period.
 
@@ -104,7 +105,7 @@ def changes_are_those_of_the_period(case: Case) -> Iterator[Conflict]:
     yield from sorted(found, key=lambda conflict: conflict.severity != "error")
 
 
-@rule("C12", "reports.md 3.4; SG-FM-1172 MBR")
+@rule("C12", "reports.md 3.4; SG-FM-1172 MBR", kinds="PM")
 def ending_is_the_listing(case: Case) -> Iterator[Conflict]:
     """PE of each category, with its rounding adjustment, is the sum of the listing of that day.
 
@@ -141,7 +142,7 @@ def ending_is_the_listing(case: Case) -> Iterator[Conflict]:
 
 
 def _is_balance(case: Case) -> bool:
-    return case.facts.kind == "M" and any(entry.status in ("N", "U") for entry in case.facts.entries)
+    return any(entry.status in ("N", "U") for entry in case.facts.entries)
 
 
 def _told(case: Case) -> tuple[Flows, Flows, dict[tuple[str, int], int]]:

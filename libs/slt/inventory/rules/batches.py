@@ -15,11 +15,11 @@ from slt.reports.findings import Severity
 from slt.reports.quantities import format_quantity
 
 
-@rule("C17", "reports.md 3.4")
+@rule("C17", "reports.md 3.4", kinds="I")
 def batch_is_in_inventory(case: Case) -> Iterator[Conflict]:
     """What goes out as a batch is in inventory, with at least that weight and as many items."""
     for entry, before, after in _departures(case):
-        if _left_before(case, entry, before) is not None:
+        if _left_before(entry, before, after) is not None:
             continue  # C18 speaks of it
         for label, mg in elements_of(entry.weights):
             left, held = after.held(label), before.held(label)
@@ -48,11 +48,11 @@ def batch_is_in_inventory(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C18", "reports.md 3.4 and 4.3, case 8")
+@rule("C18", "reports.md 3.4 and 4.3, case 8", kinds="I")
 def batch_leaves_once(case: Case) -> Iterator[Conflict]:
     """A batch that has left does not leave again."""
-    for entry, before, _ in _departures(case):
-        first = _left_before(case, entry, before)
+    for entry, before, after in _departures(case):
+        first = _left_before(entry, before, after)
         if first is None:
             continue
         report = find_report(case.draft, case.facts.country, case.facts.mba, first.number)
@@ -68,15 +68,14 @@ def batch_leaves_once(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C19", "reports.md 3.4; SG-FM-1172 label 446; Regulation 302/2005 annex III field 11")
+@rule("C19", "reports.md 3.4; SG-FM-1172 label 446; Regulation 302/2005 annex III field 11", kinds="I")
 def name_is_new(case: Case) -> Iterator[Conflict]:
     """A batch name is used once for a code and date; where the profile says so, a receipt brings a name never used."""
     once = case.settings.batch_names_once
-    for entry in _changes(case):
-        if entry.status not in ("N", "A"):
+    for entry, before, _ in case.outcome.named:
+        if entry.status == "C" or not before.reported:
             continue
-        before, _ = case.outcome.batches[entry.batch]
-        if once and entry.code in RECEIPTS and before.reported:
+        if once and entry.code in RECEIPTS:
             yield Conflict(
                 f"Entry {entry.number} receives batch {entry.batch}, a name that {case.facts.mba} has used before. "
                 "Names are not used again: agree on another one with the shipper.",
@@ -97,13 +96,12 @@ def name_is_new(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C20", "reports.md 3.4", severity="warning")
+@rule("C20", "reports.md 3.4", severity="warning", kinds="I")
 def rebatched_is_there(case: Case) -> Iterator[Conflict]:
     """What is rebatched comes from a batch that is there; it goes to any, new or not."""
-    for entry in _changes(case):
-        if entry.code != "RM" or entry.status not in ("N", "C", "A"):
+    for entry, before, after in case.outcome.named:
+        if entry.code != "RM":
             continue
-        before, after = case.outcome.batches[entry.batch]
         if not before.reported:
             if not any(use.code != "RM" for use in after.uses):
                 yield Conflict(
@@ -127,13 +125,12 @@ def rebatched_is_there(case: Case) -> Iterator[Conflict]:
                 )
 
 
-@rule("C21", "reports.md 3.4; SG-FM-1172 code DI", severity="warning")
+@rule("C21", "reports.md 3.4; SG-FM-1172 code DI", severity="warning", kinds="I")
 def difference_is_of_a_receipt(case: Case) -> Iterator[Conflict]:
     """A shipper/receiver difference is of a batch that was received, once for a receipt, and smaller than the batch."""
-    for entry in _changes(case):
-        if entry.code != "DI" or entry.status not in ("N", "C", "A"):
+    for entry, _, after in case.outcome.named:
+        if entry.code != "DI":
             continue
-        _, after = case.outcome.batches[entry.batch]
         receipts = sum(use.code in RECEIPTS for use in after.uses)
         differences = sum(use.code == "DI" for use in after.uses)
         text = ""
@@ -152,16 +149,17 @@ def difference_is_of_a_receipt(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C22", "reports.md 1.9 and 3.4; SG-FM-1172 label 469", severity="warning")
+@rule("C22", "reports.md 1.9 and 3.4; SG-FM-1172 label 469", severity="warning", kinds="IP")
 def measured_before_is_reported_before(case: Case) -> Iterator[Conflict]:
     """A batch on basis L or T was reported by this area before. RP makes a batch and is exempt."""
     facts = case.facts
-    if facts.kind == "M":
+    asked = [entry for entry in facts.entries if entry.measurement.startswith(("L", "T"))]
+    if not asked:
         return
     here = {
         entry.batch for entry in facts.entries if entry.code == "RP" or not entry.measurement.startswith(("L", "T"))
     }
-    for entry in facts.entries:
+    for entry in asked:
         if entry.status not in ("N", "C", "A") or entry.code == "RP" or entry.batch in here or not entry.batch:
             continue
         value = case.outcome.batch_value(entry.batch)
@@ -176,15 +174,14 @@ def measured_before_is_reported_before(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C25", "reports.md 3.4", severity="warning")
+@rule("C25", "reports.md 3.4", severity="warning", kinds="I")
 def burn_up_is_reported_once(case: Case) -> Iterator[Conflict]:
     """In a reactor, loss and production of a batch are reported once for each discharge."""
     if case.mba.type != "reactor":
         return
-    for entry in _changes(case):
-        if entry.code not in ("LN", "NP") or entry.status not in ("N", "A"):
+    for entry, before, _ in case.outcome.named:
+        if entry.code not in ("LN", "NP") or entry.status == "C":
             continue
-        before, _ = case.outcome.batches[entry.batch]
         first = next((use for use in before.uses if use.code == entry.code and use.date != entry.date), None)
         if first is not None:
             yield Conflict(
@@ -208,26 +205,17 @@ def _what(case: Case, before: Batch) -> str:
     return "that batch has" if before.reported else f"{case.facts.mba} never had it:"
 
 
-def _changes(case: Case) -> Iterator[EntryFacts]:
-    """The entries of a change report that name a batch."""
-    return (entry for entry in case.facts.entries if entry.batch) if case.facts.kind == "I" else iter(())
-
-
 def _departures(case: Case) -> Iterator[tuple[EntryFacts, Batch, Batch]]:
     """Each entry that takes a batch out, or a part of it, with the batch before and after the report."""
-    for entry in _changes(case):
-        if entry.code in DEPARTURES and entry.status in ("N", "C", "A"):
-            before, after = case.outcome.batches[entry.batch]
-            yield entry, before, after
+    return (named for named in case.outcome.named if named[0].code in DEPARTURES)
 
 
-def _left_before(case: Case, entry: EntryFacts, before: Batch) -> Use | None:
+def _left_before(entry: EntryFacts, before: Batch, after: Batch) -> Use | None:
     """The use of an earlier report by which all of this batch has left, when this report takes it out once more."""
-    if entry.code not in SHIPMENTS or entry.status == "C":
+    if not before.uses or entry.code not in SHIPMENTS or entry.status == "C":
         return None
     if any(before.held(label) > 0 for label, _ in elements_of(entry.weights)):
         return None
-    _, after = case.outcome.batches[entry.batch]
     live = [use for use in before.uses if use.code in SHIPMENTS and use in after.uses]
     came_back = any(after.held(label) >= 0 for label, mg in elements_of(entry.weights) if mg)
     return None if came_back or not live else live[-1]

@@ -11,7 +11,7 @@ from slt.reports.signs import book_changes
 _ACCOUNTS = {"W": "retained waste", "U": "material exempted for its use", "Q": "material exempted for its quantity"}
 
 
-@rule("C16", "reports.md 3.4", severity="warning")
+@rule("C16", "reports.md 3.4", severity="warning", kinds="I")
 def book_is_not_negative(case: Case) -> Iterator[Conflict]:
     """The book inventory of each category is not negative after the report.
 
@@ -34,7 +34,7 @@ def book_is_not_negative(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C23", "reports.md 3.4; INFCIRC/153 paragraphs 13, 35 to 37", severity="warning")
+@rule("C23", "reports.md 3.4; INFCIRC/153 paragraphs 13, 35 to 37", severity="warning", kinds="I")
 def return_was_put_aside(case: Case) -> Iterator[Conflict]:
     """What comes back from retained waste or exemption went there before."""
     for account, (before, after) in case.outcome.accounts.items():

@@ -9,7 +9,7 @@ from slt.inventory.rules.registry import Conflict, rule
 _WHAT = {LISTED: "listing", 0: "balance"}
 
 
-@rule("C13", "reports.md 3.4", severity="warning")
+@rule("C13", "reports.md 3.4", severity="warning", kinds="PM")
 def listing_and_balance_are_one_each(case: Case) -> Iterator[Conflict]:
     """A physical inventory has one live listing and one live balance, and each earlier one has both.
 
@@ -40,7 +40,7 @@ def listing_and_balance_are_one_each(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C14", "reports.md 3.4; Regulation 302/2005 article 13", severity="warning")
+@rule("C14", "reports.md 3.4; Regulation 302/2005 article 13", severity="warning", kinds="PM")
 def inventories_are_apart(case: Case) -> Iterator[Conflict]:
     """An area has one physical inventory a day, and not more months between two than its profile says."""
     facts = case.facts
@@ -64,10 +64,10 @@ def inventories_are_apart(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C15", "reports.md 3.4", severity="warning")
+@rule("C15", "reports.md 3.4", severity="warning", kinds="I")
 def period_is_open(case: Case) -> Iterator[Conflict]:
     """A new entry is dated after the last closed physical inventory; what comes later corrects a report (C, D, A)."""
-    if case.facts.kind != "I" or not (closed := case.head.closed):
+    if not (closed := case.head.closed):
         return
     for entry in case.facts.entries:
         if entry.status == "N" and entry.date <= closed:
@@ -81,11 +81,11 @@ def period_is_open(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C29", "reports.md 3.4; Regulation 2025/974", severity="warning")
+@rule("C29", "reports.md 3.4; Regulation 2025/974", severity="warning", kinds="I")
 def no_month_is_missing(case: Case) -> Iterator[Conflict]:
     """Where the profile asks for a change report of every month, this one begins where the last one ended."""
     facts, last = case.facts, case.head.changes_to
-    if not (case.settings.nil_change_reports and last and facts.kind == "I"):
+    if not (case.settings.nil_change_reports and last):
         return
     if not any(entry.status in ("N", "U") for entry in facts.entries):
         return
@@ -101,4 +101,4 @@ def no_month_is_missing(case: Case) -> Iterator[Conflict]:
 
 def _brings(case: Case) -> bool:
     """Whether the report is a listing or balance of its own, not one of corrections."""
-    return case.facts.kind in ("P", "M") and any(entry.status in ("N", "U") for entry in case.facts.entries)
+    return any(entry.status in ("N", "U") for entry in case.facts.entries)

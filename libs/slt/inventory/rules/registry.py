@@ -40,6 +40,8 @@ class Rule(NamedTuple):
     references: bool
     """About numbers and references: asked always. The others look at what the report makes of the books, which makes
     sense for the next report of the area whose references are good."""
+    kinds: str
+    """010 of the reports that the rule is about."""
 
     @property
     def code(self) -> Code:
@@ -49,20 +51,23 @@ class Rule(NamedTuple):
 Check = Callable[[Case], Iterable[Conflict]]
 
 _RULES: Final[list[tuple[Rule, Check]]] = []
-_BY_KIND: Final[dict[bool, list[tuple[Rule, Check]]]] = {True: [], False: []}
+_ASKED: Final[dict[tuple[str, bool], list[tuple[Rule, Check]]]] = {
+    (kind, references): [] for kind in "IPMT" for references in (True, False)
+}
 
 
 def rule(
-    number: str, reference: str, *, severity: Severity = "error", references: bool = False
+    number: str, reference: str, *, severity: Severity = "error", references: bool = False, kinds: str = "IPMT"
 ) -> Callable[[Check], Check]:
     """Register a function as rule `number` (C01 to C30). One that can reject has severity "error": its milder
-    conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it.
+    conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it. `kinds`: the
+    report types (010) that it is about.
     """
 
     def register(check: Check) -> Check:
         assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
-        made = (Rule(number, severity, reference, check.__doc__.splitlines()[0], references), check)
-        for rules in (_RULES, _BY_KIND[references]):
+        made = (Rule(number, severity, reference, check.__doc__.splitlines()[0], references, kinds), check)
+        for rules in (_RULES, *(_ASKED[kind, references] for kind in kinds)):
             rules.append(made)
             rules.sort(key=lambda pair: place_of(pair[0].code))
         return check
@@ -70,12 +75,14 @@ def rule(
     return register
 
 
-def registered(*, references: bool | None = None) -> Sequence[tuple[Rule, Check]]:
-    """Every rule, or those that are about references or are not: C03, C01, C02, C05...
+def registered() -> Sequence[tuple[Rule, Check]]:
+    """Every rule, in the order in which the first that fails gives a verdict its code: C03, C01, C02, C05..."""
+    return _RULES
 
-    In the order in which the first that fails gives a verdict its code.
-    """
-    return _RULES if references is None else _BY_KIND[references]
+
+def asked(kind: str, *, references: bool) -> Sequence[tuple[Rule, Check]]:
+    """The rules about reports of this type that are about references, or those that are not, in the same order."""
+    return _ASKED[kind, references]
 
 
 def finding(found: Conflict, by: Rule) -> Finding:

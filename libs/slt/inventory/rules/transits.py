@@ -14,20 +14,20 @@ from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, T
 from slt.reports.quantities import format_quantity
 
 
-@rule("C27", "reports.md 3.4 and 4.2", severity="warning")
+@rule("C27", "reports.md 3.4 and 4.2", severity="warning", kinds="I")
 def domestic_transit_matches(case: Case) -> Iterator[Conflict]:
     """A domestic shipment and its receipt agree in batch, items, material description, weights and order of dates."""
     yield from _mismatches(case, domestic=True)
 
 
-@rule("C28", "reports.md 3.4 and 4.2", severity="warning")
+@rule("C28", "reports.md 3.4 and 4.2", severity="warning", kinds="I")
 def foreign_transit_matches(case: Case) -> Iterator[Conflict]:
     """An export and the import that this ledger knows agree in batch, items, weights and order of dates."""
     yield from _mismatches(case, domestic=False)
 
 
 def _mismatches(case: Case, *, domestic: bool) -> Iterator[Conflict]:
-    for line in case.outcome.lines if case.facts.kind == "I" else ():
+    for line in case.outcome.lines:
         if line.direction < 0 or line.entry.code not in SHIPPED | RECEIVED or (line.entry.code in DOMESTIC) != domestic:
             continue
         record_key = transit_key(case.facts.country, case.facts.mba, line.entry)
