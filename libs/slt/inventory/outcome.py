@@ -202,7 +202,9 @@ class Outcome:
             if record_key is None:
                 continue
             if record_key not in found:
-                found[record_key] = Transit(self._draft.get(record_key))
+                partner = line.entry.receiver if line.entry.code in SHIPPED else line.entry.shipper
+                domestic = partner.startswith(f"{self._facts.country}/")
+                found[record_key] = Transit(self._draft.get(record_key), domestic=domestic)
             side = Side.of(line.number, line.entry)
             found[record_key].count(line.direction, side, shipped=line.entry.code in SHIPPED)
         return found

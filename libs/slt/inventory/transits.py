@@ -54,9 +54,10 @@ class Side(NamedTuple):
 class Transit:
     """One TRANSIT record: `[state, [shipment...], [receipt...]]`, to be read and added to."""
 
-    __slots__ = ("receipts", "shipments")
+    __slots__ = ("domestic", "receipts", "shipments")
 
-    def __init__(self, value: Value | None) -> None:
+    def __init__(self, value: Value | None, *, domestic: bool) -> None:
+        self.domestic = domestic
         self.shipments: list[Side] = []
         self.receipts: list[Side] = []
         if value is not None:
@@ -68,8 +69,19 @@ class Transit:
         state = self.state
         if state is None:
             return None
-        sides = (self.shipments[-SIDES_MAX:], self.receipts[-SIDES_MAX:])
-        return [int(state), *([list(side) for side in one] for one in sides)]
+        self._forget()
+        return [int(state), *([list(side) for side in one] for one in (self.shipments, self.receipts))]
+
+    def _forget(self) -> None:
+        """Leave at most SIDES_MAX of each side: the oldest pairs go first, then what is oldest."""
+        while max(len(self.shipments), len(self.receipts)) > SIDES_MAX:
+            pairs = sorted((ship, got) for ship, got in self.pairs() if ship is not None and got is not None)
+            longer = max(self.shipments, self.receipts, key=len)
+            if pairs:
+                self.shipments.remove(pairs[0][0])
+                self.receipts.remove(pairs[0][1])
+            else:
+                longer.pop(0)
 
     def count(self, direction: int, side: Side, *, shipped: bool) -> None:
         sides = self.shipments if shipped else self.receipts
@@ -104,9 +116,21 @@ class Transit:
             return TransitState.OPEN_RECEIPT
         if any(receipt is None for _, receipt in pairs):
             return TransitState.OPEN_SHIPMENT
-        if any(shipment and receipt and differing(shipment, receipt) for shipment, receipt in pairs):
+        if any(shipment and receipt and self.differing(shipment, receipt) for shipment, receipt in pairs):
             return TransitState.DIFFERENT
         return TransitState.MATCHED
+
+    def differing(self, shipment: Side, receipt: Side) -> list[str]:
+        """The labels in which the two sides of a pair differ.
+
+        412 when received before it was shipped, 430 of domestic ones, 470, and weights: receipts are on shipper's data,
+        so every difference counts.
+        """
+        labels = ["412"] if receipt.date < shipment.date else []
+        labels += ["430"] if self.domestic and receipt.material != shipment.material else []
+        labels += ["470"] if receipt.items != shipment.items else []
+        got, sent = dict(receipt.weights), dict(shipment.weights)
+        return labels + [str(label) for label in sorted(got.keys() | sent.keys()) if got.get(label) != sent.get(label)]
 
 
 def state_on(value: Value, day: str, settings: Settings) -> TransitState:
@@ -114,22 +138,9 @@ def state_on(value: Value, day: str, settings: Settings) -> TransitState:
     state = TransitState(value[0])
     if state not in (TransitState.OPEN_SHIPMENT, TransitState.OPEN_RECEIPT):
         return state
-    alone = [one or other for one, other in Transit(value).pairs() if one is None or other is None]
+    alone = [one or other for one, other in Transit(value, domestic=True).pairs() if one is None or other is None]
     first = min(side.date for side in alone if side is not None)
     return TransitState.OVERDUE if day > day_after(first, settings.transit_overdue_days) else state
-
-
-def differing(shipment: Side, receipt: Side) -> list[str]:
-    """The labels in which the two sides differ: 412 when received before it was shipped, 470, and weights.
-
-    Receipts are on shipper's data, so every difference counts. 430 must be equal for domestic ones: rule C27 asks that.
-    """
-    labels = ["412"] if receipt.date < shipment.date else []
-    labels += ["470"] if receipt.items != shipment.items else []
-    ours, theirs = dict(receipt.weights), dict(shipment.weights)
-    return labels + [
-        str(label) for label in sorted(ours.keys() | theirs.keys()) if ours.get(label) != theirs.get(label)
-    ]
 
 
 def transit_key(country: str, mba: str, entry: EntryFacts) -> bytes | None:

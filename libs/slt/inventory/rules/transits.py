@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from slt.inventory.case import Case
 from slt.inventory.outcome import Line
 from slt.inventory.rules.registry import Conflict, rule
-from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, differing, transit_key
+from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, transit_key
 from slt.reports.quantities import format_quantity
 
 
@@ -61,9 +61,7 @@ def _of_entry(line: Line, transit: Transit, *, domestic: bool) -> Iterator[Confl
             )
         return
     shipment, receipt = (own, other) if shipped else (other, own)
-    labels = differing(shipment, receipt)
-    labels += ["430"] if domestic and shipment.material != receipt.material else []
-    for label in labels:
+    for label in transit.differing(shipment, receipt):
         yield Conflict(
             f"Entry {entry.number} differs in label {label} from the {what} that {partner} reported. Compare the "
             "transfer document with the other side, and correct whichever is wrong."
