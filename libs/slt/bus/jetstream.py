@@ -20,6 +20,7 @@ from nats.errors import MaxPayloadError
 
 from slt.bus import BusClosed, BusDown, Delivery, NoReply, TooLarge
 from slt.bus.answering import AnswersCursor
+from slt.bus.interruptible import request
 from slt.bus.jsapi import ApiError, NoApi, declare_consumer, declare_stream
 from slt.bus.nkey import NKey, nkey_from_seed
 from slt.bus.pulling import PulledDelivery, PullReader
@@ -197,19 +198,14 @@ class JetStreamBus:
 
     async def request(self, subject: str, data: bytes, *, timeout_s: float) -> bytes:
         self._check_size(data)
-        cancelled = _cancellations()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._up.wait()
-                reply = await self._client.request(subject, data, timeout=timeout_s)
+                reply = await request(self._client, subject, data, within_s=timeout_s)
         except MaxPayloadError:
             raise TooLarge(len(data), self._client.max_payload) from None
         except (NatsError, OSError, TimeoutError):
-            if _cancellations() > cancelled:
-                raise asyncio.CancelledError from None
             raise NoReply(subject, timeout_s=timeout_s) from None
-        if _cancellations() > cancelled:
-            raise asyncio.CancelledError
         return reply.data
 
     @asynccontextmanager
@@ -371,13 +367,3 @@ class JetStreamBus:
             self.forbidden = str(error)
         if not isinstance(error, (NatsError, OSError, TimeoutError)):
             self.failed.set()  # A bug in one of our callbacks, which nats-py would swallow.
-
-
-def _cancellations() -> int:
-    """How often this task was told to end.
-
-    `asyncio.wait_for`, beneath nats-py, swallows that before Python 3.12 when the answer comes in the same turn: a loop
-    around `request` would never end.
-    """
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()

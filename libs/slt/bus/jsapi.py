@@ -1,12 +1,12 @@
 """JetStream's JSON API, as far as declaring needs it: streams and consumers brought to the table, idempotently."""
 
-import asyncio
 import json
 from typing import Any, Final, TypeAlias
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from slt.bus.interruptible import request
 from slt.bus.streams import Consumer, Stream
 
 ANSWER_WITHIN_S: Final = 5.0
@@ -32,8 +32,7 @@ class NoApi(Exception):
 async def ask(client: Client, subject: str, body: Json) -> Json:
     """One request to `$JS.API.<subject>`. Raises ApiError, NoApi."""
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            reply = await client.request(f"$JS.API.{subject}", json.dumps(body).encode(), timeout=ANSWER_WITHIN_S)
+        reply = await request(client, f"$JS.API.{subject}", json.dumps(body).encode(), within_s=ANSWER_WITHIN_S)
     except (NatsError, TimeoutError, OSError) as error:
         raise NoApi(f"$JS.API.{subject}: {type(error).__name__}") from error
     answer: Json = json.loads(reply.data)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from slt.bus.jetstream import JetStreamBus
+from slt.bus.jsapi import ask
 from slt.bus.streams import TABLE
 
 
@@ -36,6 +37,17 @@ async def test_a_cancellation_that_the_client_swallows_is_raised_all_the_same(ou
     bus._client = client  # type: ignore[assignment]  # a stand-in for the one method that is called
     bus._up.set()
     asking = asyncio.create_task(bus.request("slt.evaluate", b"", timeout_s=30))
+    await client.asked.wait()
+    asking.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+@pytest.mark.parametrize("outcome", [SimpleNamespace(data=b"{}"), OSError("gone")])
+async def test_a_stage_that_is_stopped_while_it_declares_its_consumer_ends_too(outcome: Any) -> None:
+    client = Swallowing(outcome)
+    asking = asyncio.create_task(ask(client, "STREAM.INFO.BLOCKS", {}))  # type: ignore[arg-type]  # as above
     await client.asked.wait()
     asking.cancel()
     async with asyncio.timeout(5):
