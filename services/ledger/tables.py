@@ -14,19 +14,11 @@ see to that, on SQLite and on PostgreSQL. Times are milliseconds since 1970 UTC.
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, Table, Text
+
+from slt.runtime.octets import Octets
 
 METADATA: Final = MetaData()
-
-
-class Octets(LargeBinary):
-    """Bytes that go to the driver as they are: SQLAlchemy would wrap each in a memoryview, at a µs apiece."""
-
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> None:  # noqa: ARG002  # the signature is SQLAlchemy's
-        return None
-
 
 Number: Final = BigInteger().with_variant(
     Integer, "sqlite"

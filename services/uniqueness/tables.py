@@ -6,15 +6,17 @@ one transaction with `head`, and can be rebuilt from the ledger's blocks. `held`
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+
+from slt.runtime.octets import Octets
 
 METADATA: Final = MetaData()
 
 RECORDS: Final = Table(
     "records",
     METADATA,
-    Column("key", LargeBinary, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
+    Column("key", Octets, primary_key=True),
+    Column("value", Octets, nullable=False),
     Column("spent_iat", BigInteger),  # of a SPENT record: seconds; null for the others
 )
 
@@ -22,10 +24,10 @@ HEAD: Final = Table(
     "head",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
-    Column("chain_id", LargeBinary, nullable=False),
+    Column("chain_id", Octets, nullable=False),
     Column("height", BigInteger, nullable=False),  # of the last final block whose changes are in `records`
-    Column("block_id", LargeBinary, nullable=False),
-    Column("lanes", LargeBinary, nullable=False),  # 2048 bytes: the set hash of `records`
+    Column("block_id", Octets, nullable=False),
+    Column("lanes", Octets, nullable=False),  # 2048 bytes: the set hash of `records`
     Column("log_size", BigInteger, nullable=False),
     Column("time_ms", BigInteger, nullable=False),  # of the block
 )
@@ -33,12 +35,12 @@ HEAD: Final = Table(
 HELD: Final = Table(
     "held",
     METADATA,
-    Column("submission_id", LargeBinary, primary_key=True),
-    Column("statement_id", LargeBinary, nullable=False),
+    Column("submission_id", Octets, primary_key=True),
+    Column("statement_id", Octets, nullable=False),
     Column("state", Text, nullable=False),
     Column("mba", Text, nullable=False),
     Column("number", BigInteger, nullable=False),  # of the report; it waits for the one before
     Column("held_ms", BigInteger, nullable=False),  # this member's clock, as is until_ms
     Column("until_ms", BigInteger, nullable=False),  # that of the first submission of the statement
-    Column("item", LargeBinary, nullable=False),  # MessagePack of slt.bus.messages.Item
+    Column("item", Octets, nullable=False),  # MessagePack of slt.bus.messages.Item
 )
