@@ -77,6 +77,8 @@ class Batch:
         self.reported += direction
         if direction > 0:
             self.uses.append(use)
+            if len(self.uses) > 2 * USES_MAX:  # of one report: rules look through them for each entry
+                del self.uses[:-USES_MAX]
         elif use in self.uses:
             self.uses.remove(use)
 

@@ -54,10 +54,11 @@ class Side(NamedTuple):
 class Transit:
     """One TRANSIT record: `[state, [shipment...], [receipt...]]`, to be read and added to."""
 
-    __slots__ = ("domestic", "receipts", "shipments")
+    __slots__ = ("_paired", "domestic", "receipts", "shipments")
 
     def __init__(self, value: Value | None, *, domestic: bool) -> None:
         self.domestic = domestic
+        self._paired: list[tuple[Side | None, Side | None]] | None = None
         self.shipments: list[Side] = []
         self.receipts: list[Side] = []
         if value is not None:
@@ -74,7 +75,10 @@ class Transit:
 
     def _forget(self) -> None:
         """Leave at most SIDES_MAX of each side: the oldest pairs go first, then what is oldest."""
+        self.shipments.sort()
+        self.receipts.sort()
         while max(len(self.shipments), len(self.receipts)) > SIDES_MAX:
+            self._paired = None
             pairs = sorted((ship, got) for ship, got in self.pairs() if ship is not None and got is not None)
             longer = max(self.shipments, self.receipts, key=len)
             if pairs:
@@ -82,11 +86,15 @@ class Transit:
                 self.receipts.remove(pairs[0][1])
             else:
                 longer.pop(0)
+        self._paired = None
 
     def count(self, direction: int, side: Side, *, shipped: bool) -> None:
         sides = self.shipments if shipped else self.receipts
+        self._paired = None
         if direction > 0:
             sides.append(side)
+            if len(sides) > 2 * SIDES_MAX:  # of one report: its entries are matched in bounded time, too
+                self._forget()
         elif side in sides:
             sides.remove(side)
 
@@ -95,6 +103,8 @@ class Transit:
 
         A function of the two sets of entries, whichever came first.
         """
+        if self._paired is not None:
+            return self._paired
         shipments, receipts = sorted(self.shipments), sorted(self.receipts)
         found: list[tuple[Side | None, Side | None]] = []
         for equal in (True, False):
@@ -104,7 +114,8 @@ class Transit:
                     shipments.remove(shipment)
                     receipts.remove(receipt)
                     found.append((shipment, receipt))
-        return [*found, *((one, None) for one in shipments), *((None, one) for one in receipts)]
+        self._paired = [*found, *((one, None) for one in shipments), *((None, one) for one in receipts)]
+        return self._paired
 
     @property
     def state(self) -> TransitState | None:

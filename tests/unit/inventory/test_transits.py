@@ -200,3 +200,13 @@ def test_a_transit_is_a_function_of_its_live_entries_in_whatever_order_they_came
     for shipped, side in made:
         again.count(-1, side, shipped=shipped)
     assert again.to_value() is None
+
+
+def test_a_report_of_many_shipments_under_one_name_is_judged_in_bounded_time() -> None:
+    made = ledger()
+    days = [f"2025{month:02}{day:02}" for month in range(1, 13) for day in range(1, 29)]
+    entries = [change("SD", "PW", on=on, to="XLR1", material=f"{n}") for on in days for n in range(6)]
+    code, _ = told(made, report(101, *entries, mba="XLF1"))
+    assert code == 0
+    value = cbor2.loads(made.records[key(Kind.TRANSIT, "XL/XLF1", "XL/XLR1", "PW")])
+    assert len(value[1]) == 16

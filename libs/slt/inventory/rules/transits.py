@@ -40,7 +40,9 @@ def _of_entry(line: Line, transit: Transit, *, domestic: bool) -> Iterator[Confl
     shipped = entry.code in SHIPPED
     partner, what = (entry.receiver, "receipt") if shipped else (entry.shipper, "shipment")
     own = Side.of(line.number, entry)
-    pair = next((pair for pair in transit.pairs() if pair[0 if shipped else 1] == own), (None, None))
+    pair = next((pair for pair in transit.pairs() if pair[0 if shipped else 1] == own), None)
+    if pair is None:
+        return  # forgotten: too many of one name
     other = pair[1 if shipped else 0]
     if other is None:
         if not shipped and domestic and entry.shipper_batch == UNKNOWN:
