@@ -10,6 +10,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_DIR ?= .demo
+WORKERS ?= 2
 LOCKS := dev authentication validation uniqueness consensus ledger client
 
 help: ## this list
@@ -24,8 +25,11 @@ up: venv ## like demo, but stay up in the background and print the addresses
 down: ## stop what `make up` started
 	@if [ -x $(BIN)/slt ] && [ -d $(DEMO_DIR) ]; then $(BIN)/slt down $(DEMO_DIR); else echo "nothing is up"; fi
 
+# Most of the time is spent waiting for processes, so two files at a time pay on any machine (WORKERS=0: one after the
+# other, in one process). The longest come first, so that no worker is left with them at the end.
 test: venv ## run all tests (unit, simulation, integration, end to end); pytest's summary is the last line
-	$(BIN)/python -m pytest tests/unit tests/simulation tests/integration tests/e2e
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	    tests/e2e/test_kills.py tests/e2e tests/integration tests/simulation tests/unit
 
 check: venv ## lint, formatting, types (mypy strict) and import contracts
 	$(BIN)/ruff check .

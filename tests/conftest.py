@@ -1,6 +1,7 @@
 """What every test stands on: no network in `unit` and `simulation`, one real broker for the others."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from tests.support.nats import NatsServer
 
 HERE = Path(__file__).parent
 WITHOUT_SOCKETS = (HERE / "unit", HERE / "simulation")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays to the end: no garbage collection looks at it again.
+
+    There are many collections, pytest's own five at the end among them. A worker of pytest-xdist that is still busy
+    with those after 5 s is interrupted, and says so in the middle of the summary.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
