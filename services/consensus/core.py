@@ -182,27 +182,10 @@ def evaluate_request(ask: Ask, items: Mapping[int, Sequence[Item]]) -> EvaluateR
                 seq=formed.batch.seq,
                 digest=formed.digest,
                 previous=formed.batch.previous,
-                items=[_evaluate_item(item) for item in items[formed.batch.seq]],
+                items=[EvaluateItem.of(item) for item in items[formed.batch.seq]],
             )
             for formed in ask.batches
         ],
-    )
-
-
-def _evaluate_item(item: Item) -> EvaluateItem:
-    return EvaluateItem(
-        statement_id=item.statement_id,
-        kid=item.kid,
-        iss=item.iss,
-        iat=item.iat,
-        endorsers=item.endorsers,
-        bad_endorsement=item.bad_endorsement,
-        signature=item.signature,
-        facts_z=item.facts_z,
-        no_facts=item.no_facts,
-        findings=item.findings,
-        findings_salt=item.findings_salt,
-        facts_salt=item.facts_salt,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from services.uniqueness.evaluations import Key
 from slt.bus.compression import inflate
-from slt.bus.messages import Block, EvaluateBatch, EvaluateItem, Item, Malformed
+from slt.bus.messages import Block, EvaluateBatch, EvaluateItem, Malformed
 from slt.consensus.certificates import CertificateError, verify_certificate
 from slt.inventory.evaluate import Evaluation
 from slt.inventory.state import StateHead
@@ -81,7 +81,7 @@ def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header
             seq=batch.seq,
             digest=digest,
             previous=batch.previous,
-            items=[evaluate_item(item) for item in given.items],
+            items=[EvaluateItem.of(item) for item in given.items],
         )
         for given, batch, digest in zip(block.batches, batches, digests, strict=True)
     ]
@@ -126,24 +126,6 @@ def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
         )
     if evaluation.log_size != header.log_size:
         raise StateDiverged(header.height, what="log size", expected=str(header.log_size), got=str(evaluation.log_size))
-
-
-def evaluate_item(item: Item) -> EvaluateItem:
-    """What evaluation looks at of an item."""
-    return EvaluateItem(
-        statement_id=item.statement_id,
-        kid=item.kid,
-        iss=item.iss,
-        iat=item.iat,
-        endorsers=item.endorsers,
-        bad_endorsement=item.bad_endorsement,
-        signature=item.signature,
-        facts_z=item.facts_z,
-        no_facts=item.no_facts,
-        findings=item.findings,
-        findings_salt=item.findings_salt,
-        facts_salt=item.facts_salt,
-    )
 
 
 def _first_difference(certified: Sequence[bytes], evaluation: Evaluation) -> str:

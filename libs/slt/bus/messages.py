@@ -109,6 +109,11 @@ class EvaluateItem(Message, frozen=True, kw_only=True):
     findings_salt: bytes
     facts_salt: bytes
 
+    @classmethod
+    def of(cls, item: Item) -> "EvaluateItem":
+        """What evaluation looks at of an item."""
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
 
 class EvaluateBatch(Message, frozen=True, kw_only=True):
     author: int  # member id

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from services.uniqueness.blocks import evaluate_item
 from services.uniqueness.config import Config
 from services.uniqueness.service import serve
 from services.uniqueness.store import Store
@@ -23,6 +22,7 @@ from slt.bus.messages import (
     BlockGet,
     BlockReply,
     EvaluateBatch,
+    EvaluateItem,
     EvaluateReply,
     EvaluateRequest,
     Item,
@@ -177,7 +177,7 @@ class Sequencer:
                     seq=batch.seq,
                     digest=batch.digest,
                     previous=previous,
-                    items=[evaluate_item(one) for one in some],
+                    items=[EvaluateItem.of(one) for one in some],
                 )
             )
         self.time_ms = max(self.time_ms + 1, int(time.time() * 1000))
