@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from services.authentication.api import make_router
 from services.authentication.config import Config
-from services.authentication.core import Recent
 from services.authentication.service import STAGE, Authentication
 from slt.runtime.copies import RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import run, start
 from slt.runtime.settings import load
 

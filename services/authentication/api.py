@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Header, HTTPException, Query, Request
 from pydantic import BaseModel
 
-from services.authentication.core import Recent
 from slt.bus import BusDown, StreamFull, TooLarge
 from slt.bus.subjects import BadSubject, submit
 from slt.runtime.copies import Registry, RegistryCopy
+from slt.runtime.recent import Recent, add_report_route
 from slt.runtime.run import Runtime
 from slt.runtime.traces import parse_traceparent
 from slt.statements.cbor import DecodeError
@@ -116,19 +115,7 @@ def make_router(runtime: Runtime, copy: RegistryCopy, recent: Recent) -> APIRout
             ],
         )
 
-    @router.get(
-        "/reports/{id}",
-        summary="The last decision of this process about a submission or a statement; older ones are forgotten",
-        responses={404: {"description": "not among the recent decisions"}},
-    )
-    async def report(
-        some_id: Annotated[str, Path(alias="id", pattern="^[0-9a-f]{64}$", description="hex of either id")],
-    ) -> JSONResponse:
-        decision = recent.get(bytes.fromhex(some_id))
-        if decision is None:
-            raise HTTPException(404, "not among the recent decisions of this process")
-        return JSONResponse(decision)
-
+    add_report_route(router, recent)
     return router
 
 

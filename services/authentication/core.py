@@ -4,10 +4,9 @@ Who says so, and may they? Until the signature is verified nothing that a submis
 known by its submission id only, and a broken copy says nothing about the statement that it copies.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TypeAlias
 
 from slt.bus.compression import inflate
 from slt.bus.messages import Malformed, WireFinding
@@ -28,9 +27,6 @@ from slt.statements.statement import (
 )
 from slt.statements.submission import ENDORSEMENTS_MAX, Submission, decode_submissions
 from slt.statements.verdicts import TABLE, Code
-
-RECENT_MAX: Final = 10_000
-"""Decisions that are remembered for `GET /v1/reports/{id}`: some ten seconds at full load, hours at a usual one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,27 +293,3 @@ def _of_code(code: Code, text: str, *, value: str = "", expected: str = "") -> W
 
 def _finding(rule: str, text: str, *, value: str = "", expected: str = "") -> WireFinding:
     return rule, "error", "", "", value, expected, text
-
-
-class Recent:
-    """The last RECENT_MAX decisions of this process, by submission and, where it was verified, by statement."""
-
-    def __init__(self, size_max: int = RECENT_MAX) -> None:
-        self._size_max = size_max
-        self._decisions: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
-        self._submission_of: OrderedDict[bytes, bytes] = OrderedDict()
-
-    def add(self, submission_id: bytes, statement_id: bytes | None, decision: Mapping[str, Any]) -> None:
-        self._keep(self._decisions, submission_id, decision)
-        if statement_id is not None:
-            self._keep(self._submission_of, statement_id, submission_id)
-
-    def get(self, some_id: bytes) -> Mapping[str, Any] | None:
-        """The last decision about a submission, or about a statement."""
-        return self._decisions.get(self._submission_of.get(some_id, some_id))
-
-    def _keep(self, table: "OrderedDict[bytes, Any]", key: bytes, value: object) -> None:
-        table[key] = value
-        table.move_to_end(key)
-        if len(table) > self._size_max:
-            table.popitem(last=False)

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Final, assert_never
 
-from services.authentication.core import Door, Examined, Passed, Recent, Refused, Seen, Unreadable, examine
+from services.authentication.core import Door, Examined, Passed, Refused, Seen, Unreadable, examine
 from slt.bus import Delivery, NoReply
 from slt.bus.messages import Item, Timing
 from slt.runtime import answers
 from slt.runtime.answers import RefusalPublisher, ask_receipts, issue_again
 from slt.runtime.copies import Registry, RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 from slt.runtime.telemetry import BatchSpan
@@ -18,7 +19,6 @@ from slt.runtime.telemetry import BatchSpan
 STAGE: Final = "authentication"
 CHUNK_MESSAGES: Final = 32  # a thread takes so many at once: some 3 ms, so that a hand-over costs little beside it
 CHUNK_BYTES: Final = 64 * 1024  # and no more than this, unless one message has more
-SILENCE_S: Final = 0.2  # a ledger that did not answer is asked again after this; without it we would ask all the time
 
 
 class Authentication:
@@ -92,7 +92,6 @@ class Authentication:
         try:
             await self._answer(refusals)
         except (NoReply, Waiting) as silence:
-            await asyncio.sleep(SILENCE_S)  # Fetching goes on meanwhile: good submissions do not wait for the ledger.
             for delivery in waiting:
                 batch.keep(delivery, f"refusals wait for the ledger: {silence}")
             return

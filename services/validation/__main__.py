@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from services.validation.api import make_router
 from services.validation.config import Config
-from services.validation.core import Recent
 from services.validation.service import STAGE, Validation
 from slt.runtime.copies import RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import run, start
 from slt.runtime.settings import load
 

@@ -5,11 +5,10 @@ import time
 from concurrent.futures import Executor
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from services.validation.core import Recent
 from services.validation.service import limit_of
 from slt.bus.compression import compress
 from slt.reports import day_anywhere
@@ -17,6 +16,7 @@ from slt.reports.answer import Answer, answer
 from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
 from slt.runtime.copies import Registry, RegistryCopy
+from slt.runtime.recent import Recent, add_report_route
 from slt.statements.statement import SALT_BYTES
 
 READ_WITHIN_S: Final = 60.0
@@ -72,19 +72,7 @@ def make_router(copy: RegistryCopy, pool: Executor, recent: Recent, *, waiting_m
             today = day_anywhere(time.time())
             return JSONResponse(await loop.run_in_executor(pool, check_document, file, document, registry, today))
 
-    @router.get(
-        "/reports/{id}",
-        summary="The last decision of this process about a submission or a statement; older ones are forgotten",
-        responses={404: {"description": "not among the recent decisions"}},
-    )
-    async def report(
-        some_id: Annotated[str, Path(alias="id", pattern="^[0-9a-f]{64}$", description="hex of either id")],
-    ) -> JSONResponse:
-        decision = recent.get(bytes.fromhex(some_id))
-        if decision is None:
-            raise HTTPException(404, "not among the recent decisions of this process")
-        return JSONResponse(decision)
-
+    add_report_route(router, recent)
     return router
 
 

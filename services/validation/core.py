@@ -4,10 +4,8 @@ The document is judged by the rules of slt.reports; then rule A06 ties it to the
 the statement names, of the area that it was submitted for, in the format that the statement says.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
 
 from slt.reports import Finding, Judgement, Reference
 from slt.reports.euratom import form_of, judge_as
@@ -15,9 +13,6 @@ from slt.reports.limits import with_errors
 from slt.statements.cbor import DecodeError
 from slt.statements.statement import Statement, split_body, subject_of
 from slt.statements.verdicts import TABLE, Code, code_of_rule, facts_salt, findings_salt, place_of
-
-RECENT_MAX: Final = 10_000
-"""Decisions that are remembered for `GET /v1/reports/{id}`: some ten seconds at full load, hours at a usual one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,25 +113,3 @@ def _code(finding: Finding) -> Code | None:
         return code_of_rule(finding.rule)
     except KeyError:
         return None  # A limit of this ledger: no verdict is given for it.
-
-
-class Recent:
-    """The last RECENT_MAX decisions of this process, by submission and by statement. Validation keeps nothing else."""
-
-    def __init__(self, size_max: int = RECENT_MAX) -> None:
-        self._size_max = size_max
-        self._decisions: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
-        self._submission_of: OrderedDict[bytes, bytes] = OrderedDict()
-
-    def add(self, submission_id: bytes, statement_id: bytes, decision: Mapping[str, Any]) -> None:
-        for table, key in ((self._decisions, submission_id), (self._submission_of, statement_id)):
-            table.pop(key, None)
-        self._decisions[submission_id] = decision
-        self._submission_of[statement_id] = submission_id
-        for bounded in (self._decisions, self._submission_of):
-            while len(bounded) > self._size_max:
-                bounded.popitem(last=False)
-
-    def get(self, some_id: bytes) -> Mapping[str, Any] | None:
-        """The last decision about a submission, or about a statement."""
-        return self._decisions.get(self._submission_of.get(some_id, some_id))

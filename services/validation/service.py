@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from services.validation.core import Recent, Vetting, refused_unread, vet
+from services.validation.core import Vetting, refused_unread, vet
 from slt.bus import Delivery, NoReply
 from slt.bus.compression import compress, inflate
 from slt.bus.messages import Item, Malformed, Timing, WireFinding
@@ -15,15 +15,13 @@ from slt.reports import RULES_VERSION, day_anywhere
 from slt.reports.limits import oversize
 from slt.runtime.answers import RefusalPublisher, Refused, ask_receipts, issue_again
 from slt.runtime.copies import Registry, RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 from slt.runtime.telemetry import BatchSpan
 from slt.statements.statement import parse_statement
 
 STAGE: Final = "validation"
-
-SILENCE_PAUSE_S: Final = 0.25
-"""While the ledger is silent, other reports have this long to be fetched before it is asked once more."""
 
 
 class Validation:
@@ -118,9 +116,6 @@ class Validation:
             await self._answer(refusals)
         except (NoReply, Waiting) as silence:
             reason = f"refusals wait for the ledger: {silence}"
-            # Kept deliveries are offered again at once, and nothing new is fetched while the stage waits: this pause
-            # gives other reports their turn.
-            await asyncio.sleep(SILENCE_PAUSE_S)
             _each(waiting, lambda delivery: batch.keep(delivery, reason))
             return
         _each(waiting, lambda delivery: self._owed.pop(delivery.sequence))

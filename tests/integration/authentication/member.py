@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.authentication.api import make_router
 from services.authentication.config import Config
-from services.authentication.core import Recent
 from services.authentication.service import Authentication
 from slt.bus import Bus
 from slt.bus.messages import (
@@ -33,6 +32,7 @@ from slt.bus.requests import Dialogue
 from slt.bus.stage import StageOpener
 from slt.bus.subjects import AGAIN, RECEIPT_GET, STATE_CHANGED, STATE_GET, refused, submit
 from slt.runtime.copies import RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime, start
 from slt.runtime.settings import load
 from slt.statements.answers import decode_refusals

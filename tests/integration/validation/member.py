@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.validation.api import make_router
 from services.validation.config import Config
-from services.validation.core import Recent
 from services.validation.service import Validation
 from slt.bus import Bus
 from slt.bus.messages import Again, AgainReply, Item, ReceiptGet, ReceiptReply, StateReply, decode, encode
@@ -23,6 +22,7 @@ from slt.bus.stage import StageOpener, StageSigner
 from slt.bus.subjects import AGAIN, AUTHENTICATED, RECEIPT_GET, STATE_GET, refused
 from slt.reports import RULES_VERSION
 from slt.runtime.copies import RegistryCopy
+from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime, start
 from slt.runtime.settings import load
 from slt.statements.answers import decode_refusals

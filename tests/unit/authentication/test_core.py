@@ -8,8 +8,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.authentication.core import Examined, Passed, Recent, Refused, Unreadable, check, examine
+from services.authentication.core import Examined, Passed, Refused, Unreadable, check, examine
 from slt.bus.compression import compress
+from slt.runtime.recent import Recent
 from slt.statements.signatures import Signer
 from slt.statements.statement import make_body, parse_statement
 from slt.statements.submission import Submission, encode_submissions

@@ -5,13 +5,14 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from services.validation.core import Recent, Vetting, as_stated, refused_unread, vet
+from services.validation.core import Vetting, as_stated, refused_unread, vet
 from services.validation.service import unknown_rules, vet_item
 from slt.bus.compression import inflate
 from slt.bus.messages import Item
 from slt.reports import RULES_VERSION, judge, parse_facts
 from slt.reports.euratom import convert
 from slt.runtime.copies import Registry
+from slt.runtime.recent import Recent
 from slt.statements.registry import PARAMETERS
 from slt.statements.statement import CODE10, EURATOM, EURATOM_XML, Statement, make_statement, parse_statement
 from slt.statements.verdicts import Code, facts_salt, findings_salt
