@@ -48,9 +48,9 @@ class Item(Message, frozen=True, kw_only=True):
     submission_id: bytes  # 32 bytes
     statement_id: bytes  # 32 bytes; verified, because authentication refuses what it cannot verify
     statement: bytes  # COSE_Sign1 as received
-    endorsements: list[bytes] = []
-    body_z: bytes = b""  # one zstd frame: salt (16) and document
-    state: str  # of the subject it came on, as is `mba`
+    endorsements: list[bytes] = []  # approvals, of a governance statement
+    body_z: bytes = b""  # one zstd frame: salt (16) and document; none of a governance statement
+    state: str  # of the subject it came on, as is `mba`; both "" for a governance statement
     mba: str
     traceparent: str = ""  # "" when the trace is not sampled
     timings: list[Timing] = []
@@ -71,6 +71,7 @@ class Item(Message, frozen=True, kw_only=True):
     facts_salt: bytes = b""
     rules_version: int = 0
     reference_version: int = 0
+    change: bytes = b""  # a governance statement: CBOR of its change, and no body, facts or salts; b"" = a report
 
 
 class BlockBatch(Message, frozen=True, kw_only=True):
@@ -108,6 +109,9 @@ class EvaluateItem(Message, frozen=True, kw_only=True):
     findings: list[WireFinding]
     findings_salt: bytes
     facts_salt: bytes
+    rules_version: int
+    reference_version: int
+    change: bytes
 
     @classmethod
     def of(cls, item: Item) -> "EvaluateItem":
@@ -139,9 +143,66 @@ class EvaluateReply(Message, frozen=True, kw_only=True):
     verdicts: list[bytes] = []  # CBOR each, in order of statements
     findings: list[list[WireFinding]] = []
     state_root: bytes = b""
+    parameters_root: bytes = b""  # of the state after the block, as is next_members_root
+    next_members_root: bytes = b""
     kids: list[bytes] = []  # need_vetting: the keys that vetting did not know and the parent state has
+    stale: list[bytes] = []  # need_vetting: statements vetted under other versions than the parent state's
+    rules_version: int = 0  # need_vetting: the versions to vet under
+    reference_version: int = 0
     height: int = 0  # the highest final height that uniqueness knows
     text: str = ""  # failed: why, for the log
+
+
+class VetAuthentication(Message, frozen=True, kw_only=True):
+    """consensus -> authentication, on slt.vet.authentication: whose signatures are good on these, by your registry?"""
+
+    v: int = VERSION
+    items: list[Item]  # without bodies: signatures do not need them
+
+
+class Authenticity(Message, frozen=True, kw_only=True):
+    """What authentication finds about one statement: its part of an Item."""
+
+    signature: Signature
+    endorsers: list[bytes]
+    bad_endorsement: bool
+    spki: bytes
+    endorser_spkis: list[bytes]
+
+
+class VetAuthenticationReply(Message, frozen=True, kw_only=True):
+    v: int = VERSION
+    found: list[Authenticity]  # in the order asked
+
+
+class VetValidation(Message, frozen=True, kw_only=True):
+    """consensus -> validation, on slt.vet.validation: judge these again, under these versions and no others."""
+
+    v: int = VERSION
+    rules_version: int
+    reference_version: int
+    items: list[Item]
+
+
+class Validity(Message, frozen=True, kw_only=True):
+    """What validation finds about one statement: its part of an Item."""
+
+    facts_z: bytes
+    no_facts: int
+    findings: list[WireFinding]
+    findings_salt: bytes
+    facts_salt: bytes
+    rules_version: int
+    reference_version: int
+
+    @classmethod
+    def of(cls, item: Item) -> "Validity":
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
+
+class VetValidationReply(Message, frozen=True, kw_only=True):
+    v: int = VERSION
+    found: list[Validity]  # in the order asked
 
 
 class BlockGet(Message, frozen=True, kw_only=True):
@@ -180,6 +241,7 @@ class StateReply(Message, frozen=True, kw_only=True):
     parameters: dict[str, int | str]
     rules_version: int
     reference_version: int
+    announced: list[bytes] = []  # CBOR each: governance changes that wait for their height
 
 
 class StateChanged(Message, frozen=True, kw_only=True):

@@ -14,7 +14,16 @@ from hashlib import sha256
 from typing import Final
 
 from slt.bus.messages import Envelope, Item, decode, encode
-from slt.bus.subjects import AGAIN, BLOCK_GET, BLOCK_YOUNG, EVALUATE, RECEIPT_GET, STATE_GET
+from slt.bus.subjects import (
+    AGAIN,
+    BLOCK_GET,
+    BLOCK_YOUNG,
+    EVALUATE,
+    RECEIPT_GET,
+    STATE_GET,
+    VET_AUTHENTICATION,
+    VET_VALIDATION,
+)
 from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Genesis
 from slt.statements.refusals import (
@@ -46,7 +55,9 @@ class Parties:
 # Who may ask and who answers, by subject: those that have a reason today, and nobody else.
 PARTIES: Final = {
     EVALUATE: Parties(askers=frozenset({"consensus"}), answerer="uniqueness"),
-    STATE_GET: Parties(askers=frozenset({"authentication", "validation"}), answerer="uniqueness"),
+    VET_AUTHENTICATION: Parties(askers=frozenset({"consensus"}), answerer="authentication"),
+    VET_VALIDATION: Parties(askers=frozenset({"consensus"}), answerer="validation"),
+    STATE_GET: Parties(askers=frozenset({"authentication", "validation", "consensus"}), answerer="uniqueness"),
     BLOCK_YOUNG: Parties(askers=frozenset({"uniqueness", "ledger"}), answerer="consensus"),
     BLOCK_GET: Parties(askers=frozenset({"uniqueness", "consensus"}), answerer="ledger"),
     RECEIPT_GET: Parties(askers=frozenset({"authentication", "validation", "uniqueness"}), answerer="ledger"),

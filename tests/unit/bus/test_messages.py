@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from slt.bus import messages
 from slt.bus.messages import (
     Again,
+    Authenticity,
     Block,
     BlockBatch,
     BlockGet,
@@ -16,6 +17,11 @@ from slt.bus.messages import (
     ReceiptReply,
     StateReply,
     Timing,
+    Validity,
+    VetAuthentication,
+    VetAuthenticationReply,
+    VetValidation,
+    VetValidationReply,
     decode,
     encode,
 )
@@ -27,7 +33,15 @@ TOP_LEVEL = [
         verdicts=[b"v"], findings=[[("V07", "error", "OI/1", "411", "x", "y", "z")]],
     ),
     BlockGet(from_height=7, count=3),
-    EvaluateReply(kind="need_vetting", kids=[b"k" * 32]),
+    EvaluateReply(kind="need_vetting", kids=[b"k" * 32], stale=[b"i" * 32], rules_version=2, reference_version=3),
+    VetAuthentication(items=[ITEM]),
+    VetAuthenticationReply(
+        found=[
+            Authenticity(signature="good", endorsers=[b"e"], bad_endorsement=False, spki=b"p", endorser_spkis=[b"q"])
+        ]
+    ),
+    VetValidation(rules_version=2, reference_version=3, items=[ITEM]),
+    VetValidationReply(found=[Validity.of(ITEM)]),
     StateReply(
         height=1, block_id=b"b", identities=[b"i"], mbas=[], members=[], parameters={"skew_s": 300, "name": "x"},
         rules_version=1, reference_version=1,

@@ -10,7 +10,16 @@ import pytest
 from slt.bus.messages import Malformed, Said, decode, encode
 from slt.bus.requests import REASON_CHARACTERS_MAX, Declined, Dialogue, said_bytes
 from slt.bus.stage import PARTIES, Forged
-from slt.bus.subjects import AGAIN, BLOCK_GET, BLOCK_YOUNG, EVALUATE, RECEIPT_GET, STATE_GET
+from slt.bus.subjects import (
+    AGAIN,
+    BLOCK_GET,
+    BLOCK_YOUNG,
+    EVALUATE,
+    RECEIPT_GET,
+    STATE_GET,
+    VET_AUTHENTICATION,
+    VET_VALIDATION,
+)
 from slt.statements.refusals import make_service_certificate
 from tests.support.blocks import make_world, signer
 from tests.support.services import YEAR_MS, certificate_of
@@ -55,7 +64,16 @@ def test_only_those_in_the_table_ask_and_answer(subject: str, service: str) -> N
 
 
 def test_every_subject_of_requests_is_in_the_table() -> None:
-    assert set(PARTIES) == {EVALUATE, STATE_GET, BLOCK_YOUNG, BLOCK_GET, RECEIPT_GET, AGAIN}
+    assert set(PARTIES) == {
+        EVALUATE,
+        VET_AUTHENTICATION,
+        VET_VALIDATION,
+        STATE_GET,
+        BLOCK_YOUNG,
+        BLOCK_GET,
+        RECEIPT_GET,
+        AGAIN,
+    }
 
 
 def test_the_readme_has_the_table() -> None:

@@ -132,6 +132,9 @@ def _wire(vetted: Vetted, **changes: object) -> EvaluateItem:
         "findings": list(vetted.findings),
         "findings_salt": vetted.findings_salt,
         "facts_salt": vetted.facts_salt,
+        "rules_version": 1,
+        "reference_version": 1,
+        "change": b"",
     }
     return EvaluateItem(**(values | changes))  # type: ignore[arg-type]  # the fields of an EvaluateItem
 
