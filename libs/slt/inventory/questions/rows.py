@@ -118,7 +118,13 @@ class EntryQuery:
     mba: str | None = None
     kinds: frozenset[str] | None = None
     codes: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+    """309."""
     numbers: frozenset[int] | None = None
+    addresses: frozenset[tuple[int, int]] | None = None
+    """(report, entry), as reported."""
+    targets: frozenset[tuple[int, int]] | None = None
+    """(report, entry) that 309 names."""
     batch: str | None = None
     """446."""
     shipper_batch: str | None = None
@@ -143,7 +149,10 @@ class EntryQuery:
             and (self.mba is None or row.mba == self.mba)
             and (self.kinds is None or row.kind in self.kinds)
             and (self.codes is None or row.entry.code in self.codes)
+            and (self.statuses is None or row.entry.status in self.statuses)
             and (self.numbers is None or row.number in self.numbers)
+            and (self.addresses is None or (row.number, row.entry.number) in self.addresses)
+            and (self.targets is None or row.entry.target in self.targets)
             and (self.batch is None or row.entry.batch == self.batch)
             and (self.shipper_batch is None or row.entry.shipper_batch == self.shipper_batch)
             and (self.partner is None or self.partner in (row.entry.shipper, row.entry.receiver))
