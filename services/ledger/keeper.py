@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from services.ledger.checks import Row, sealed
 from services.ledger.core import BadBlock, Examined, Head, examine, one_final_verdict_each
 from services.ledger.receipts import Issued, decided_of_examined, proofs_of_examined
-from services.ledger.rows import Row, keys_of, tables_of
+from services.ledger.rows import StoredBlock, block_row, keys_of, tables_of
 from services.ledger.store import Store
 from services.ledger.vetting import Kept, vet_some
 from slt.bus.messages import Block
@@ -116,21 +117,13 @@ class Keeper:
         return checkpoint_note(self._genesis, frontier, self._signer)
 
     def _row(self, examined: Examined, checkpoint: str, received_ms: int) -> Row:
-        head = examined.head
-        return {
-            "height": head.height,
-            "block_id": head.block_id,
-            "time_ms": head.time_ms,
-            "first_entry": self.head.entries,
-            "entries": len(examined.ordered),
-            "log_size": head.frontier.size,
-            "frontier": head.frontier.encoded,
-            "header": examined.header.encoded,
-            "certificate": examined.certificate,
-            "checkpoint": checkpoint,
-            "received_ms": received_ms,
-            "stored_ms": self._now_ms(),
-        }
+        return block_row(
+            examined,
+            first_entry=self.head.entries,
+            checkpoint=checkpoint,
+            received_ms=received_ms,
+            stored_ms=self._now_ms(),
+        )
 
     def _issue(self, examined: Examined, kept: list[Kept], checkpoint: str) -> list[Issued]:
         proofs = proofs_of_examined(examined, checkpoint)
@@ -143,30 +136,35 @@ async def open_keeper(
     """Go on where the stored chain ends; in a new database that is genesis. Raises store.ForeignLedger."""
     await store.begin(genesis, genesis_row(genesis, signer, now_ms()))
     last = await store.last_block()
-    terms, time_ms, parameters_root = Terms(), 0, genesis.parameters_root
-    if last.height:
-        header = parse_header(last.header)
-        time_ms, parameters_root = header.time_ms, header.parameters_root
-        terms = terms.with_term(PrivateCertificate.from_value(cbor.decode(last.certificate)).term, genesis)
-    head = Head(
-        height=last.height,
-        block_id=last.block_id,
-        time_ms=time_ms,
-        entries=last.first_entry + last.entries,
-        frontier=last.after,
-        parameters_root=parameters_root,
-        chains=await store.chain_heads(),
-        terms=terms,
-    )
+    head = await head_after(last, store, genesis)
     keeper = Keeper(store, genesis, signer, head, pool=pool, now_ms=now_ms)
     keeper.checkpoint = last.checkpoint
     return keeper
 
 
+async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head:
+    """Where the chain stands after a stored block: all that the next one is checked against."""
+    terms, time_ms, parameters_root = Terms(), 0, genesis.parameters_root
+    if block.height:
+        header = parse_header(block.header)
+        time_ms, parameters_root = header.time_ms, header.parameters_root
+        terms = terms.with_term(PrivateCertificate.from_value(cbor.decode(block.certificate)).term, genesis)
+    return Head(
+        height=block.height,
+        block_id=block.block_id,
+        time_ms=time_ms,
+        entries=block.first_entry + block.entries,
+        frontier=block.after,
+        parameters_root=parameters_root,
+        chains=await store.chain_heads(block.height),
+        terms=terms,
+    )
+
+
 def genesis_row(genesis: Genesis, signer: NoteSigner, now_ms: int) -> Row:
     """Height 0: the log has its entry 0, and nobody gets a receipt for it."""
     frontier = Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))])
-    return {
+    row: Row = {
         "height": 0,
         "block_id": genesis.chain_id,
         "time_ms": 0,
@@ -180,6 +178,7 @@ def genesis_row(genesis: Genesis, signer: NoteSigner, now_ms: int) -> Row:
         "received_ms": now_ms,
         "stored_ms": now_ms,
     }
+    return sealed(row)
 
 
 def checkpoint_note(genesis: Genesis, frontier: Frontier, signer: NoteSigner) -> str:

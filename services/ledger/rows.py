@@ -5,10 +5,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
+from services.ledger.checks import Row, sealed
 from services.ledger.core import Examined, Ordered
 from services.ledger.vetting import Kept
 from slt.bus.compression import inflate
@@ -18,8 +19,6 @@ from slt.statements import cbor, shapes
 from slt.statements.statement import Statement, parse_statement, split_body
 from slt.statements.submission import Submission
 from slt.statements.verdicts import Verdict, facts_salt, findings_salt, parse_verdict
-
-Row: TypeAlias = dict[str, Any]  # of one table: column to value, as SQLAlchemy takes it
 
 # Stages by number in `Beside.timings`, so that a name costs one byte.
 STAGES: Final = ("authentication", "validation", "uniqueness", "consensus", "ledger")
@@ -98,31 +97,58 @@ def lookup_key(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def block_row(examined: Examined, *, first_entry: int, checkpoint: str, received_ms: int, stored_ms: int) -> Row:
+    """The row of `blocks` for a block whose first statement is entry `first_entry`."""
+    head = examined.head
+    row: Row = {
+        "height": head.height,
+        "block_id": head.block_id,
+        "time_ms": head.time_ms,
+        "first_entry": first_entry,
+        "entries": len(examined.ordered),
+        "log_size": head.frontier.size,
+        "frontier": head.frontier.encoded,
+        "header": examined.header.encoded,
+        "certificate": examined.certificate,
+        "checkpoint": checkpoint,
+        "received_ms": received_ms,
+        "stored_ms": stored_ms,
+    }
+    return sealed(row)
+
+
 def tables_of(examined: Examined, kept: Sequence[Kept], *, first_entry: int) -> Mapping[str, list[Row]]:
-    """The rows of every table for a block, but for that of `blocks` and its keys."""
+    """The rows of every table for a block, but for those of `blocks` and `keys`."""
     numbered = list(enumerate(zip(examined.ordered, kept, strict=True), first_entry))
     return {
         "batches": [
-            {
-                "height": examined.header.height,
-                "position": position,
-                "author": given.batch.author,
-                "seq": given.batch.seq,
-                "digest": given.digest,
-                "signature": given.signature,
-                "entries": len(given.batch.entries),
-            }
+            sealed(
+                {
+                    "height": examined.header.height,
+                    "position": position,
+                    "author": given.batch.author,
+                    "seq": given.batch.seq,
+                    "digest": given.digest,
+                    "signature": given.signature,
+                    "entries": len(given.batch.entries),
+                }
+            )
             for position, given in enumerate(examined.batches)
         ],
         "entries": [_entry_row(examined.header.height, number, one) for number, (one, _) in numbered],
-        "bodies": [{"entry": number, "body_z": kept.body_z} for number, (_, kept) in numbered if kept.body_z],
-        "facts": [{"entry": number, "facts_z": kept.facts_z} for number, (_, kept) in numbered if kept.facts_z],
+        "bodies": [sealed({"entry": number, "body_z": kept.body_z}) for number, (_, kept) in numbered if kept.body_z],
+        "facts": [sealed({"entry": number, "facts_z": kept.facts_z}) for number, (_, kept) in numbered if kept.facts_z],
         "findings": [
-            {"entry": number, "findings": _packer.encode(_findings_of(one))}
+            sealed({"entry": number, "findings": _packer.encode(_findings_of(one))})
             for number, (one, _) in numbered
             if one.findings or one.item.findings
         ],
     }
+
+
+def key_rows(keys: Mapping[bytes, bytes]) -> list[Row]:
+    """The rows of `keys`: kid -> SubjectPublicKeyInfo."""
+    return [sealed({"kid": kid, "spki": spki}) for kid, spki in keys.items()]
 
 
 def keys_of(ordered: Sequence[Ordered]) -> dict[bytes, bytes]:
@@ -233,7 +259,7 @@ def _entry_row(height: int, number: int, one: Ordered) -> Row:
         reference_version=item.reference_version,
         timings=_packed(item.timings),
     )
-    return {
+    row: Row = {
         "entry": number,
         "height": height,
         "statement_key": lookup_key(one.statement.id),
@@ -246,6 +272,7 @@ def _entry_row(height: int, number: int, one: Ordered) -> Row:
         "body_digest": None if entry.body_digest == one.statement.body_digest else entry.body_digest,
         "beside": _packer.encode(beside),
     }
+    return sealed(row)
 
 
 def _findings_of(one: Ordered) -> Findings:

@@ -13,8 +13,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.ledger.checks import Row, sealed
 from services.ledger.core import ChainHead
-from services.ledger.rows import Row, StoredBlock, StoredEntry, entry_of, lookup_key, submission_of
+from services.ledger.rows import StoredBlock, StoredEntry, entry_of, key_rows, lookup_key, submission_of
 from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, FACTS, FINDINGS, KEYS, MARKS
 from slt.merkle.tree import Frontier
 from slt.statements.genesis import Genesis
@@ -53,7 +54,7 @@ class Store:
             block_id = await connection.scalar(select(BLOCKS.c.block_id).where(BLOCKS.c.height == 0))
             if block_id is None:
                 await connection.execute(insert(BLOCKS), first)
-                await connection.execute(insert(MARKS), {"name": PUBLISHED, "value": 0})
+                await connection.execute(insert(MARKS), _mark_row(0))
             elif bytes(block_id) != genesis.chain_id:
                 raise ForeignLedger(
                     f"this database holds ledger {bytes(block_id).hex()}; the genesis file is {genesis.chain_id.hex()}"
@@ -77,7 +78,7 @@ class Store:
                 if rows := tables.get(table.name):
                     await connection.execute(insert(table), rows)
             if new:
-                await connection.execute(insert(KEYS), [{"kid": kid, "spki": spki} for kid, spki in new.items()])
+                await connection.execute(insert(KEYS), key_rows(new))
             await _mark(connection, published)
         self._keys.update(new)
 
@@ -125,9 +126,14 @@ class Store:
             before = after
         return blocks
 
-    async def chain_heads(self) -> dict[int, ChainHead]:
-        """The last batch of every author."""
-        last = select(BATCHES.c.author, func.max(BATCHES.c.seq).label("seq")).group_by(BATCHES.c.author).subquery()
+    async def chain_heads(self, height: int) -> dict[int, ChainHead]:
+        """The last batch of every author in the blocks up to `height`."""
+        last = (
+            select(BATCHES.c.author, func.max(BATCHES.c.seq).label("seq"))
+            .where(BATCHES.c.height <= height)
+            .group_by(BATCHES.c.author)
+            .subquery()
+        )
         rows = await self._rows(
             select(BATCHES.c.author, BATCHES.c.seq, BATCHES.c.digest).join(
                 last, (BATCHES.c.author == last.c.author) & (BATCHES.c.seq == last.c.seq)
@@ -222,8 +228,12 @@ class Store:
 
 async def _mark(connection: AsyncConnection, height: int) -> None:
     await connection.execute(
-        update(MARKS).where(MARKS.c.name == PUBLISHED, MARKS.c.value < height).values(value=height)
+        update(MARKS).where(MARKS.c.name == PUBLISHED, MARKS.c.value < height).values(_mark_row(height))
     )
+
+
+def _mark_row(height: int) -> Row:
+    return sealed({"name": PUBLISHED, "value": height})
 
 
 def _with_all() -> Select[Any]:

@@ -8,6 +8,8 @@ erase (bodies, facts, texts of findings) stands in tables of its own, beside it.
 What can be computed from what is stored is not stored: statement and submission ids (but for their first 8 bytes, which
 find the row), batch bytes, the frontier before a block (it is the one after the block before), paths and receipts.
 
+Every row carries a CRC-32 over its other columns (`checks`): what no certificate binds cannot rot unseen either.
+
 All tables but `marks` are append-only, and heights and entry numbers have no gaps: the triggers of the first migration
 see to that, on SQLite and on PostgreSQL. Times are milliseconds since 1970 UTC.
 """
@@ -24,6 +26,11 @@ Number: Final = BigInteger().with_variant(
     Integer, "sqlite"
 )  # on SQLite only INTEGER PRIMARY KEY is the row's own number
 
+
+def _crc() -> Column[int]:
+    return Column("crc", BigInteger, nullable=False)
+
+
 BLOCKS: Final = Table(
     "blocks",
     METADATA,
@@ -39,6 +46,7 @@ BLOCKS: Final = Table(
     Column("checkpoint", Text, nullable=False),  # the signed note over log_size and its root
     Column("received_ms", BigInteger, nullable=False),  # this service's clock, as is stored_ms
     Column("stored_ms", BigInteger, nullable=False),  # just before the commit
+    _crc(),
 )
 
 BATCHES: Final = Table(
@@ -51,6 +59,7 @@ BATCHES: Final = Table(
     Column("digest", Octets, nullable=False),
     Column("signature", Octets, nullable=False),
     Column("entries", Integer, nullable=False),
+    _crc(),
     sqlite_with_rowid=False,
 )
 Index("batches_by_author", BATCHES.c.author, BATCHES.c.seq, unique=True)
@@ -69,13 +78,14 @@ ENTRIES: Final = Table(
     Column("body_length", BigInteger, nullable=False),
     Column("body_digest", Octets),  # of the body that came; NULL = the one that the statement names
     Column("beside", Octets, nullable=False),  # MessagePack of rows.Beside: what came beside, outside every hash
+    _crc(),
 )
 Index("entries_by_statement", ENTRIES.c.statement_key)
 Index("entries_by_submission", ENTRIES.c.submission_key)
 
 
 def _beside(name: str, *columns: Column[bytes]) -> Table:
-    return Table(name, METADATA, Column("entry", Number, primary_key=True, autoincrement=False), *columns)
+    return Table(name, METADATA, Column("entry", Number, primary_key=True, autoincrement=False), *columns, _crc())
 
 
 BODIES: Final = _beside("bodies", Column("body_z", Octets, nullable=False))  # zstd, as received
@@ -87,6 +97,7 @@ KEYS: Final = Table(
     METADATA,
     Column("kid", Octets, primary_key=True),
     Column("spki", Octets, nullable=False),
+    _crc(),
     sqlite_with_rowid=False,
 )
 
@@ -97,6 +108,7 @@ MARKS: Final = Table(
     METADATA,
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
+    _crc(),
     sqlite_with_rowid=False,
 )
 
