@@ -9,7 +9,7 @@ import cbor2
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.periods import Head
 from slt.inventory.state import Draft, Value
-from slt.reports.facts import EntryFacts, Facts
+from slt.reports.facts import EntryFacts, Facts, Share
 
 EntryValue: TypeAlias = Value  # an entry's array as in the facts (slt.reports.facts)
 
@@ -124,7 +124,7 @@ def status_of(entry: EntryValue) -> str:
 def entry_of(value: EntryValue) -> EntryFacts:
     """The entry as the report had it in its facts."""
     number, status, target, code, date, kmp, material, batch, shipper_batch, shipper, receiver, *rest = value
-    measurement, items, weights = rest
+    measurement, items, weights, obligations = rest
     return EntryFacts(
         number=number,
         status=status,
@@ -140,6 +140,10 @@ def entry_of(value: EntryValue) -> EntryFacts:
         measurement=measurement,
         items=items,
         weights=tuple((label, mg) for label, mg in weights),
+        obligations=tuple(
+            Share(obligation, previous, tuple((label, mg) for label, mg in share))
+            for obligation, previous, share in obligations
+        ),
     )
 
 

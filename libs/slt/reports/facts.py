@@ -6,14 +6,15 @@ The array (formats.md, "Facts, findings, verdicts"; layout 1, which rules versio
      document digest, content digest, [entry...], notes digest]
 
     entry: [number, status, [report, entry] or null, code, date, kmp, material, batch, shipper's batch, shipper,
-            receiver, measurement, items, [[label, milligrams]...]]
+            receiver, measurement, items, [[label, milligrams]...],
+            [[obligation, previous obligation, [[label, milligrams]...]]...]]
 
 Text that the document leaves out is "", a number of items that it leaves out is 0. Dates are YYYYMMDD.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from slt.merkle.hashing import Digest
 from slt.reports.quantities import MG_MAX, WEIGHT_LABELS
@@ -32,6 +33,12 @@ FACTS_LENGTH_MAX: Final = 64 << 20
 MEASUREMENT_MAX: Final = 16
 """469 whole: basis, measurement point, method. The form gives no length for the method (reports.md 1.3)."""
 
+OBLIGATIONS_MAX: Final = 32
+"""Safeguards obligations of one entry, the previous ones of a change counted apart. Agreements know about a dozen."""
+
+OBLIGATION_MAX: Final = 2
+"""Characters of an obligation code (Euratom field 30)."""
+
 _ITEMS_MAX: Final = 64 * ENTRIES_MAX
 _KINDS: Final = frozenset("IPMT")
 _STATUSES: Final = frozenset("NUCDA")
@@ -40,12 +47,23 @@ _DIGEST: Final = 32
 # Exact types: CBOR true and false are integers to Python, and none here.
 _TYPES: Final = [int, int, str, str, int, str, list, str, bytes, bytes, list, bytes]
 _ENTRY_TYPES: Final = [
-    [int, str, target, str, str, str, str, str, str, str, str, str, int, list] for target in (type(None), list)
+    [int, str, target, str, str, str, str, str, str, str, str, str, int, list, list] for target in (type(None), list)
 ]
 
 
 class BadFacts(ValueError):
     """The bytes are no facts of a layout that this code knows."""
+
+
+class Share(NamedTuple):
+    """What of an entry's weights is under one safeguards obligation."""
+
+    obligation: str
+    """Euratom field 30; "" where an obligation ends without another one."""
+    previous: str
+    """Field 32: the obligation before a change of obligation (BR CR PR SR); "" otherwise."""
+    weights: tuple[tuple[int, int], ...]
+    """(label, milligrams), by label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +93,19 @@ class EntryFacts:
     items: int
     weights: tuple[tuple[int, int], ...]
     """(label, milligrams), by label. May be negative for DI, MF and RAxx."""
+    obligations: tuple[Share, ...] = ()
+    """By obligation and previous obligation, those without either left out. Empty for every Code 10 report: the form
+    has no such label."""
+
+    @property
+    def obligation(self) -> str:
+        """Euratom field 30, where the whole entry has the same; "" where it has none, or several."""
+        return self.obligations[0].obligation if len(self.obligations) == 1 else ""
+
+    @property
+    def previous_obligation(self) -> str:
+        """Euratom field 32, likewise."""
+        return self.obligations[0].previous if len(self.obligations) == 1 else ""
 
     def to_value(self) -> cbor.Value:
         return (
@@ -92,6 +123,7 @@ class EntryFacts:
             self.measurement,
             self.items,
             self.weights,
+            self.obligations,
         )
 
 
@@ -209,6 +241,7 @@ def _entry(value: Any) -> EntryFacts:
         measurement,
         items,
         weights,
+        obligations,
     ) = value
     _require(0 < number <= NUMBER_MAX and 0 <= items <= NUMBER_MAX, "entry number or items")
     _require(status in _STATUSES and _date(date), "status or date of an entry")
@@ -238,6 +271,7 @@ def _entry(value: Any) -> EntryFacts:
         measurement=measurement,
         items=items,
         weights=_weights(weights),
+        obligations=_obligations(obligations) if obligations else (),
     )
 
 
@@ -262,6 +296,21 @@ def _weights(values: list[Any]) -> tuple[tuple[int, int], ...]:
         weights.append((label, mg))
         before = label
     return tuple(weights)
+
+
+def _obligations(values: list[Any]) -> tuple[Share, ...]:
+    _require(len(values) <= OBLIGATIONS_MAX, "number of obligations of an entry")
+    shares: list[Share] = []
+    before = ("", "")
+    for value in values:
+        if type(value) is not list or list(map(type, value)) != [str, str, list]:
+            raise BadFacts("an obligation is not [obligation, previous obligation, weights]")
+        obligation, previous, weights = value
+        _require(max(len(obligation), len(previous)) <= OBLIGATION_MAX, "length of an obligation")
+        _require(before < (obligation, previous), "order of obligations")
+        before = (obligation, previous)
+        shares.append(Share(obligation, previous, _weights(weights)))
+    return tuple(shares)
 
 
 def _require(holds: bool, what: str) -> None:

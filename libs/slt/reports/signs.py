@@ -30,6 +30,10 @@ be negative, and the book decreases by it. Rebatching moves material between bat
 BATCH_SIGN: Final = BOOK_SIGN | {"RM": -1, "RP": 1}
 """Sign on the batch that the entry names."""
 
+OBLIGATION_CHANGES: Final = frozenset({"BR", "CR", "PR", "SR"})
+"""Codes of Euratom by which material goes from one safeguards obligation to another (annex III field 10). They move no
+book, and Code 10 has no word for them: they stand in the facts of Euratom reports only."""
+
 _ISOTOPE_CATEGORY: Final = dict.fromkeys((710, 720, 730, 740, 750, 760), PLUTONIUM) | {770: NATURAL, 780: DEPLETED}
 _URANIUM_ISOTOPES: Final = frozenset({640, 650, 660, 670, 680, 690})
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slt.reports import BadFacts, Facts, judge, parse_facts
-from slt.reports.facts import NUMBER_MAX
+from slt.reports.facts import NUMBER_MAX, OBLIGATIONS_MAX
 from slt.reports.quantities import MG_MAX, WEIGHT_LABELS
 from tests.unit.reports.samples import REFERENCE, changed, document, everywhere
 
@@ -40,7 +40,7 @@ def test_the_array_is_the_one_that_the_format_states() -> None:
         facts.document_digest,
         facts.content_digest,
         [
-            [number, "N", None, "RD", "20251006", "1", "B/Q/2/F", batch, batch, "XL/XLF1", "", "N", 1, weights]
+            [number, "N", None, "RD", "20251006", "1", "B/Q/2/F", batch, batch, "XL/XLF1", "", "N", 1, weights, []]
             for number, batch, weights in (
                 (1, "FB25-01", [[630, 460_120_000], [670, 20_245_000]]),
                 (2, "FB25-02", [[630, 459_880_000], [670, 20_235_000]]),
@@ -150,6 +150,12 @@ def _with(*path: int, value: Any) -> bytes:
         _with(10, 0, 13, value=[[670, 1], [630, 1]]),
         _with(10, 0, 13, value=[[630, MG_MAX + 1]]),
         _with(10, 0, 13, value=[[630, 1.5]]),
+        _with(10, 0, 14, value=[["P"]]),
+        _with(10, 0, 14, value=[["PSS", "", []]]),
+        _with(10, 0, 14, value=[["", "", []]]),
+        _with(10, 0, 14, value=[["S", "", []], ["P", "", []]]),
+        _with(10, 0, 14, value=[["P", "", [[631, 1]]]]),
+        _with(10, 0, 14, value=[[f"{place:02}", "", []] for place in range(OBLIGATIONS_MAX + 1)]),
         _with(10, 0, value=[]),
         _with(10, value=None),
     ],
@@ -161,6 +167,11 @@ def test_anything_else_is_refused(data: bytes) -> None:
 
 def test_the_unchanged_value_is_read() -> None:
     assert parse_facts(cbor2.dumps(VALID)).number == 46
+
+
+def test_obligations_are_read_as_they_were_written() -> None:
+    data = _with(10, 0, 14, value=[["P", "", [[630, 1]]], ["S", "P", []]])
+    assert parse_facts(data).encoded == data
 
 
 @given(st.binary(max_size=200))

@@ -3,7 +3,15 @@
 from types import MappingProxyType
 from typing import Final
 
-from slt.reports.signs import BOOK_SIGN, CATEGORY_CHANGES, DEPLETED, ENRICHED, NATURAL, PLUTONIUM
+from slt.reports.signs import (
+    BOOK_SIGN,
+    CATEGORY_CHANGES,
+    DEPLETED,
+    ENRICHED,
+    NATURAL,
+    OBLIGATION_CHANGES,
+    PLUTONIUM,
+)
 
 THORIUM: Final = 800
 
@@ -46,7 +54,7 @@ NEAREST: Final = MappingProxyType({"TC": "TW", "FC": "FW"})
 
 CATEGORY_CODES: Final = frozenset({"CE", "CB", "CC"})
 
-NO_BOOK: Final = frozenset({"BR", "PR", "SR", "CR", "BA", "MF"})
+NO_BOOK: Final = OBLIGATION_CHANGES | {"BA", "MF"}
 """Codes of an ICR line that move nothing in books without obligations: the entry is invalid (309:U) in Code 10, and its
 number is used. MF in an ICR is the book adjustment that Code 10 makes with the PE of the balance."""
 

@@ -8,12 +8,13 @@ from typing import Final
 from slt.reports.euratom.conversion import form_of, read
 from slt.reports.euratom.declaration import Malformed
 from slt.reports.euratom.reading import Reading
-from slt.reports.facts import document_digest
+from slt.reports.facts import Facts, content_digest, document_digest
 from slt.reports.findings import Finding, Judgement
 from slt.reports.judgement import judge
 from slt.reports.labelled import write_report
 from slt.reports.quantities import ELEMENT_LABELS, ISOTOPE_LABELS
 from slt.reports.reference import Reference
+from slt.statements.cbor import Value, encode
 from slt.statements.statement import CODE10
 
 __all__ = ["form_of", "judge_as"]
@@ -67,8 +68,21 @@ def judge_as(document: bytes, media_type: str, reference: Reference, *, today: s
         return replace(judgement, verdict="reject", facts=None, findings=(*errors, *judgement.findings))
     if judgement.facts is None:
         return judgement
-    facts = replace(judgement.facts, document_digest=document_digest(judgement.facts.mba, document))
-    return replace(judgement, facts=facts)
+    return replace(judgement, facts=_completed(judgement.facts, document, reading))
+
+
+def _completed(facts: Facts, document: bytes, reading: Reading) -> Facts:
+    """`facts`, read out of Code 10 entries, with the document they come from and the obligations it states."""
+    facts = replace(facts, document_digest=document_digest(facts.mba, document))
+    if not reading.unsaid:
+        return facts
+    entries = tuple(
+        reading.unsaid[entry.number].complete(entry) if entry.number in reading.unsaid else entry
+        for entry in facts.entries
+    )
+    said: list[Value] = [[entry.number, entry.to_value()] for entry in entries if entry.number in reading.unsaid]
+    content = content_digest(facts.mba, facts.content_digest + encode(said))
+    return replace(facts, entries=entries, content_digest=content)
 
 
 def _placed(finding: Finding, reading: Reading) -> Finding:

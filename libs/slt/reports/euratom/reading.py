@@ -14,10 +14,11 @@ from slt.reports.euratom.declaration import Declaration, Line, code10_date
 from slt.reports.euratom.groups import Group, groups_of
 from slt.reports.euratom.losses import Losses
 from slt.reports.euratom.materials import Material, from_euratom, to_euratom
+from slt.reports.euratom.obligations import Obligations, Unsaid
 from slt.reports.euratom.weights import added, letter_of, read_weights, weights_of
 from slt.reports.findings import Finding, shown
 from slt.reports.labelled import LabelledEntry
-from slt.reports.signs import CATEGORY_CHANGES, ENRICHED, UNIFIED
+from slt.reports.signs import CATEGORY_CHANGES, ENRICHED, OBLIGATION_CHANGES, UNIFIED
 
 _CATEGORY_CODE: Final = {pair: code for code, pair in CATEGORY_CHANGES.items()}
 _NOT_IN_NOTES: Final = str.maketrans({":": "-", ";": ",", "/": "-"})
@@ -33,6 +34,8 @@ class Reading:
     """What Code 10 cannot say (warnings), and what cannot be judged (errors)."""
     places: Mapping[str, tuple[int, ...]]
     """OI/3, NC/1 -> the numbers of the lines that it came from."""
+    unsaid: Mapping[int, Unsaid]
+    """Number of an accounting entry -> its obligations, for which Code 10 has no label."""
 
 
 class _Made(NamedTuple):
@@ -41,6 +44,7 @@ class _Made(NamedTuple):
     entry: dict[str, str]
     comment: str
     places: tuple[int, ...]
+    unsaid: Unsaid | None
 
 
 def read_declaration(declaration: Declaration, area: Area) -> Reading:
@@ -56,6 +60,8 @@ class _Reader:
         self._area = area
         self._losses = Losses(declaration.annex)
         self._lose = self._losses.add
+        first, last = (code10_date(self._header.get(tag, "")) for tag in ("START REPORT", "END REPORT"))
+        self._obligations = Obligations(self._losses, (first, last))
 
     def read(self) -> Reading:
         made = list(self._entries())
@@ -82,6 +88,7 @@ class _Reader:
             entries=tuple(dict(sorted(entry.items())) for entry in (*entries, *notes)),
             findings=self._losses.all(),
             places=places,
+            unsaid={number: one.unsaid for number, one in enumerate(made, start=1) if one.unsaid},
         )
 
     def _period(self) -> dict[str, str]:
@@ -93,14 +100,33 @@ class _Reader:
 
     def _entries(self) -> Iterator[_Made]:
         if self._kind != "I" and len(self._lines) == 1 and _SAYS_SOMETHING.isdisjoint(self._lines[0]):
-            yield _Made({"309": "U"}, self._comment(self._lines[0], 1), (1,))
+            yield _Made({"309": "U"}, self._comment(self._lines[0], 1), (1,), None)
             return
         for (_, rebatching), some in groupby(groups_of(self._lines, self._kind), key=_rebatching):
             if rebatching:
                 yield from self._rebatched(list(some))
             else:
                 for group in some:
-                    yield _Made(*self._entry(group), tuple(group.places))
+                    entry, comment = self._entry(group)
+                    yield _Made(entry, comment, tuple(group.places), self._unsaid([group], entry))
+
+    def _unsaid(self, groups: Sequence[Group], entry: dict[str, str]) -> Unsaid | None:
+        """What the lines of an entry say of obligations."""
+        pairs = [pair for group in groups for pair in zip(group.lines, group.places, strict=True)]
+        if not any("OBLIGATION" in line or "PREVIOUS OBLIGATION" in line for line, _ in pairs):
+            return None
+        (first, place), status, code = pairs[0], entry["309"][:1], entry.get("411", "")
+        changes = status == "U" and self._kind == "I" and first.get("IC CODE") in OBLIGATION_CHANGES
+        if status == "D" or (status == "U" and not changes):
+            return None
+        shares = self._obligations.shares(
+            [line for line, _ in pairs], place, lambda at: self._weighed(code, *pairs[at])
+        )
+        if not changes:
+            return Unsaid(shares=shares)
+        said = self._described(first, place)
+        self._dated(said, first, place)
+        return self._obligations.change(self._status(groups[0]), first["IC CODE"], said, shares, place)
 
     def _entry(self, group: Group) -> tuple[dict[str, str], str]:
         first, place = group.lines[0], group.places[0]
@@ -313,7 +339,8 @@ class _Reader:
                 entry |= self._weights_of(some, code)
                 comments = [self._comment(group.lines[0], group.places[0]) for group in some]
                 comment = "" if code == "RM" else next(filter(None, comments), "")
-                yield _Made(entry, comment, tuple(place for group in some for place in group.places))
+                places = tuple(place for group in some for place in group.places)
+                yield _Made(entry, comment, places, self._unsaid(some, entry))
 
     def _items_of(self, groups: Sequence[Group]) -> dict[str, str]:
         found = [items["470"] for group in groups if (items := self._items(group))]
