@@ -6,9 +6,9 @@ from typing import Final
 from slt.merkle.hashing import Digest
 from slt.statements import shapes
 from slt.statements.cbor import Value, encode
-from slt.statements.cose import ENVELOPE_BYTES_MAX
+from slt.statements.cose import ENVELOPE_BYTES_MAX, GOVERNANCE_BYTES_MAX
 from slt.statements.signatures import Signer, verify_ed25519
-from slt.statements.submission import ENDORSEMENTS_MAX
+from slt.statements.submission import APPROVALS_MAX
 from slt.statements.tags import tag, tagged_hash
 
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -88,10 +88,10 @@ def verify_batch(batch: Batch, chain_id: bytes, public: bytes, signature: bytes)
 def _entry(value: Value) -> BatchEntry:
     statement, endorsements, body_length, body_digest = shapes.array(value, "batch entry", 4)
     return BatchEntry(
-        statement=shapes.octets(statement, "batch entry: statement", low=1, high=ENVELOPE_BYTES_MAX),
+        statement=shapes.octets(statement, "batch entry: statement", low=1, high=GOVERNANCE_BYTES_MAX),
         endorsements=tuple(
             shapes.octets(item, "batch entry: endorsement", low=1, high=ENVELOPE_BYTES_MAX)
-            for item in shapes.array(endorsements, "batch entry: endorsements", high=ENDORSEMENTS_MAX)
+            for item in shapes.array(endorsements, "batch entry: endorsements", high=APPROVALS_MAX)
         ),
         body_length=shapes.integer(body_length, "batch entry: body length", high=BODY_LENGTH_MAX),
         body_digest=shapes.digest(body_digest, "batch entry: body digest"),

@@ -10,11 +10,11 @@ from slt.merkle.hashing import Digest
 from slt.merkle.notes import NOTE_BYTES_MAX
 from slt.statements import shapes
 from slt.statements.cbor import DecodeError, Value, encode
-from slt.statements.cose import ENVELOPE_BYTES_MAX
+from slt.statements.cose import ENVELOPE_BYTES_MAX, GOVERNANCE_BYTES_MAX
 from slt.statements.headers import Header
 from slt.statements.refusals import FINDING_CHARS_MAX
 from slt.statements.signatures import SPKI_BYTES_MAX
-from slt.statements.submission import ENDORSEMENTS_MAX
+from slt.statements.submission import APPROVALS_MAX
 from slt.statements.verdicts import Verdict
 
 RECEIPT_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -79,9 +79,9 @@ def parse_receipt(data: bytes) -> Receipt:
     place, count, path = shapes.array(values[6], "receipt: verdict's place", 3)
     return Receipt(
         chain_id=shapes.digest(values[1], "receipt: chain_id"),
-        statement=shapes.octets(values[2], "receipt: statement", low=1, high=ENVELOPE_BYTES_MAX),
+        statement=shapes.octets(values[2], "receipt: statement", low=1, high=GOVERNANCE_BYTES_MAX),
         endorsements=tuple(
-            _endorsement(item) for item in shapes.array(values[3], "receipt: endorsements", high=ENDORSEMENTS_MAX)
+            _endorsement(item) for item in shapes.array(values[3], "receipt: endorsements", high=APPROVALS_MAX)
         ),
         spki=shapes.octets(values[4], "receipt: author's SPKI", low=1, high=SPKI_BYTES_MAX),
         verdict=Verdict.from_value(values[5]),

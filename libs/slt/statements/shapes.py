@@ -22,8 +22,8 @@ def array(value: Value, what: str, length: int | None = None, *, low: int = 0, h
     return value
 
 
-def opened(data: bytes, what: str, length: int, *, bytes_max: int) -> list[Value]:
-    """Decode `data`, at most `bytes_max` long, as an array of `length` items."""
+def opened(data: bytes, what: str, length: int | None, *, bytes_max: int) -> list[Value]:
+    """Decode `data`, at most `bytes_max` long, as an array of `length` items, or of any number."""
     if len(data) > bytes_max:
         raise DecodeError(f"{what} has {len(data)} bytes; at most {bytes_max} are read")
     try:

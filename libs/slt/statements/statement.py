@@ -88,7 +88,7 @@ def parse_statement(raw: bytes) -> Statement:
         aud=cose.audience_of(claims, "statement"),
         iat=cose.time_of(claims, "statement"),
         media_type=media_type,
-        body_digest=envelope.payload,
+        body_digest=shapes.digest(envelope.payload, "statement: payload"),
         signature=envelope.signature,
         to_be_signed=envelope.to_be_signed,
     )
@@ -110,27 +110,30 @@ def verify_statement(statement: Statement, spki: bytes) -> None:
     verify(spki, statement.alg, statement.to_be_signed, statement.signature)
 
 
-def parse_endorsement(raw: bytes) -> Endorsement:
-    """Read an endorsement. Raises DecodeError, naming the field, for anything but the one encoding of one."""
-    envelope = cose.open_envelope(
-        raw, "endorsement", typ=ENDORSEMENT_TYP, labels=_ENDORSEMENT_LABELS, claims=_ENDORSEMENT_CLAIMS
-    )
+def parse_endorsement(raw: bytes, *, typ: str = ENDORSEMENT_TYP, what: str = "endorsement") -> Endorsement:
+    """Read an endorsement. Raises DecodeError, naming the field, for anything but the one encoding of one.
+
+    `typ` and `what`: approvals are endorsements under a typ of their own (governance.py).
+    """
+    envelope = cose.open_envelope(raw, what, typ=typ, labels=_ENDORSEMENT_LABELS, claims=_ENDORSEMENT_CLAIMS)
     return Endorsement(
         raw=raw,
         kid=envelope.kid,
         alg=envelope.alg,
-        iss=cose.name_of(envelope.claims, "endorsement"),
-        aud=cose.audience_of(envelope.claims, "endorsement"),
-        iat=cose.time_of(envelope.claims, "endorsement"),
-        statement_id=envelope.payload,
+        iss=cose.name_of(envelope.claims, what),
+        aud=cose.audience_of(envelope.claims, what),
+        iat=cose.time_of(envelope.claims, what),
+        statement_id=shapes.digest(envelope.payload, f"{what}: payload"),
         signature=envelope.signature,
         to_be_signed=envelope.to_be_signed,
     )
 
 
-def make_endorsement(signer: Signer, *, iss: str, aud: str, iat: int, statement_id: bytes) -> bytes:
+def make_endorsement(
+    signer: Signer, *, iss: str, aud: str, iat: int, statement_id: bytes, typ: str = ENDORSEMENT_TYP
+) -> bytes:
     """Sign the endorsement of the statement with `statement_id` at `iat` (seconds). Returns its bytes."""
-    header: dict[Value, Value] = {cose.CLAIMS: {cose.ISS: iss, cose.AUD: aud, cose.IAT: iat}, cose.TYP: ENDORSEMENT_TYP}
+    header: dict[Value, Value] = {cose.CLAIMS: {cose.ISS: iss, cose.AUD: aud, cose.IAT: iat}, cose.TYP: typ}
     return cose.make_envelope(signer, header, statement_id)
 
 

@@ -12,6 +12,7 @@ from slt.statements.tags import tagged_hash
 ITEMS_MAX: Final = 64
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024  # max_payload of a member's own server.
 ENDORSEMENTS_MAX: Final = 16  # A State has one authority; the rest is room for several signers of it.
+APPROVALS_MAX: Final = 256  # Of a governance statement: one of each member.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

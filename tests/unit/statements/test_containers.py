@@ -190,8 +190,8 @@ def test_a_batch_is_signed_for_one_ledger_by_its_author() -> None:
     [[0, 0, bytes(32), [[b"s", [], 1, bytes(32)]]], [0, 1, bytes(31), [[b"s", [], 1, bytes(32)]]],
      [0, 1, bytes(32), []],
      [0, 1, bytes(32), [[b"", [], 1, bytes(32)]]], [-1, 1, bytes(32), [[b"s", [], 1, bytes(32)]]],
-     [0, 1, bytes(32), [[b"s", [b"e"] * 17, 1, bytes(32)]]], [0, 1, bytes(32), [[b"s", [], -1, bytes(32)]]],
-     [0, 1, bytes(32), [[bytes(8193), [], 1, bytes(32)]]]],
+     [0, 1, bytes(32), [[b"s", [b"e"] * 257, 1, bytes(32)]]], [0, 1, bytes(32), [[b"s", [], -1, bytes(32)]]],
+     [0, 1, bytes(32), [[bytes(65_536), [], 1, bytes(32)]]]],
 )  # fmt: skip
 def test_a_batch_outside_its_bounds_is_refused(value: Value) -> None:
     with pytest.raises(DecodeError):

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ from slt.merkle.proofs import LeafTree
 from slt.statements.batches import Batch, BatchEntry, sign_batch
 from slt.statements.cbor import encode
 from slt.statements.genesis import genesis_to_toml, parse_genesis
+from slt.statements.governance import (
+    ActivateRules,
+    Announcement,
+    Change,
+    Enrol,
+    ReplaceMembers,
+    Revoke,
+    SetArea,
+    SetParameter,
+    SetReference,
+    make_approval,
+    make_governance,
+    parse_governance,
+)
 from slt.statements.headers import Header, genesis_log_entry
 from slt.statements.openings import Opening, OpeningEntry
 from slt.statements.receipts import Receipt, encode_receipt
@@ -270,6 +285,40 @@ def refusal_vector() -> dict[str, Any]:
     }
 
 
+def governance_vector() -> dict[str, Any]:
+    author = genesis().identities[0]
+    area, other = genesis().mbas
+    changes: dict[str, Change] = {
+        "enrol": Enrol(identity=author),
+        "revoke": Revoke(kid=Digest(AUTHOR.kid)),
+        "area": SetArea(mba=replace(area, closed="20271231")),
+        "parameter": SetParameter(name="skew_s", value=600),
+        "rules": ActivateRules(version=2),
+        "reference": SetReference(mbas=(replace(area, closed="20271231"), replace(other, closed="20271231"))),
+        "members": ReplaceMembers(members=genesis().members),
+    }
+    payloads = {
+        name: Announcement(change=change, effective_height=1000, nonce=SALT) for name, change in changes.items()
+    }
+    raw = make_governance(GOVERNANCE, iss="IAEA", aud=genesis().audience, iat=IAT, announcement=payloads["parameter"])
+    statement = parse_governance(raw)
+    approval = make_approval(
+        ENDORSER, iss="XL authority", aud=genesis().audience, iat=IAT + 60, statement_id=statement.id
+    )
+    return {
+        "governance seed": seed(1),
+        "kid": GOVERNANCE.kid,
+        "nonce": SALT,
+        "effective height": 1000,
+        "payload of each kind": {name: payload.encoded for name, payload in payloads.items()},
+        "statement": raw,
+        "to be signed": statement.to_be_signed,
+        "statement id": statement.id,
+        "approval seed": seed(6),
+        "approval": approval,
+    }
+
+
 VECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     "statement": statement_vector,
     "submission": submission_vector,
@@ -280,6 +329,7 @@ VECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     "genesis": genesis_vector,
     "receipt": receipt_vector,
     "refusal": refusal_vector,
+    "governance": governance_vector,
 }
 
 
