@@ -1,4 +1,4 @@
-"""Reads a final block and compares it with what our own evaluation made of it. Pure.
+"""Reads a final block and compares it with what our own evaluation made of it. Pure; the books read blocks with it too.
 
 A block that is not what its certificate says is a bad copy: a good one will come. A block that is what its certificate
 says and has another state root than ours means that this member and the one that ordered it do not agree about the
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from services.uniqueness.evaluations import Key
 from slt.bus.compression import inflate
-from slt.bus.messages import Block, EvaluateBatch, EvaluateItem, Malformed
+from slt.bus.messages import Block, EvaluateBatch, EvaluateItem, Item, Malformed, WireFinding
 from slt.consensus.certificates import CertificateError, verify_certificate
 from slt.inventory.evaluate import Evaluation
 from slt.inventory.state import StateHead
@@ -20,7 +20,7 @@ from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header, parse_header
 from slt.statements.tags import list_root
-from slt.statements.verdicts import facts_digest, parse_verdict
+from slt.statements.verdicts import Verdict, facts_digest, findings_digest, parse_verdict
 
 
 class BadBlock(Exception):
@@ -45,35 +45,50 @@ class StateDiverged(Exception):
         )
 
 
-def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header, Key, list[EvaluateBatch]]:
-    """The header of the block after `final`, and what is to be evaluated. Raises BadBlock.
+def read_verdicts(block: Block, *, height: int, parent_id: bytes, genesis: Genesis) -> tuple[Header, list[Verdict]]:
+    """The header and the verdicts of the block at `height`, on top of `parent_id`. Raises BadBlock.
 
-    Checked here: certificate, place in the chain, batches and verdicts as the header commits to them.
+    Checked here: certificate, place in the chain, verdicts as the header commits to them, one item for each.
     """
     try:
         header = parse_header(block.header)
         verify_certificate(header, cbor.decode(block.certificate), genesis)
-        batches = [parse_batch(given.batch) for given in block.batches]
         verdicts = [parse_verdict(verdict) for verdict in block.verdicts]
     except (DecodeError, CertificateError) as error:
         raise BadBlock(block.height, str(error)) from error
+    _require(block, header.height == block.height == height, f"it does not follow height {height - 1}")
+    _require(block, header.parent_id == parent_id, f"its parent is not {parent_id.hex()}")
+    _require(
+        block, header.verdicts_root == list_root("verdicts", block.verdicts), "its verdicts are not those of its header"
+    )
+    _require(
+        block,
+        sum(len(given.items) for given in block.batches) == len(verdicts),
+        "it has other numbers of items and verdicts",
+    )
+    return header, verdicts
+
+
+def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header, Key, list[EvaluateBatch]]:
+    """The header of the block after `final`, and what is to be evaluated. Raises BadBlock.
+
+    Checked here: what read_verdicts checks, and batches as the header commits to them.
+    """
+    header, _ = read_verdicts(block, height=final.height + 1, parent_id=final.block_id, genesis=genesis)
+    try:
+        batches = [parse_batch(given.batch) for given in block.batches]
+    except DecodeError as error:
+        raise BadBlock(block.height, str(error)) from error
     digests = [batch_digest(given.batch) for given in block.batches]
-    items = [item for given in block.batches for item in given.items]
-    _require(block, header.height == block.height == final.height + 1, f"it does not follow height {final.height}")
-    _require(block, header.parent_id == final.block_id, f"its parent is not {final.block_id.hex()}")
     _require(
         block,
         header.batches_root == list_root("batches", [cbor.encode(digest) for digest in digests]),
         "its batches are not those of its header",
     )
     _require(
-        block, header.verdicts_root == list_root("verdicts", block.verdicts), "its verdicts are not those of its header"
-    )
-    _require(
         block,
-        len(items) == len(verdicts)
-        and all(len(given.items) == len(b.entries) for given, b in zip(block.batches, batches, strict=True)),
-        "it has other numbers of statements, items and verdicts",
+        all(len(given.items) == len(batch.entries) for given, batch in zip(block.batches, batches, strict=True)),
+        "it has other numbers of statements and items",
     )
     evaluated = [
         EvaluateBatch(
@@ -94,17 +109,36 @@ def check_facts(block: Block) -> None:
 
     Needed only for a block that is evaluated from this copy: with other facts our state would seem to diverge.
     """
-    items = [item for given in block.batches for item in given.items]
+    items = (item for given in block.batches for item in given.items)
     for item, encoded in zip(items, block.verdicts, strict=True):
-        verdict = parse_verdict(encoded)
-        _require(block, item.statement_id == verdict.statement_id, "an item is of another statement than its verdict")
-        if verdict.facts_digest is not None:
-            try:
-                facts = inflate(item.facts_z, bytes_max=FACTS_LENGTH_MAX)
-            except Malformed as error:
-                raise BadBlock(block.height, str(error)) from error
-            digest = facts_digest(item.facts_salt, facts)
-            _require(block, digest == verdict.facts_digest, "facts in it are not those that a verdict binds")
+        facts_of(block, item, parse_verdict(encoded))
+
+
+def facts_of(block: Block, item: Item, verdict: Verdict) -> bytes | None:
+    """The CBOR of the facts beside a statement, which are those that its verdict binds; None: it binds none.
+
+    Raises BadBlock.
+    """
+    _require(block, item.statement_id == verdict.statement_id, "an item is of another statement than its verdict")
+    if verdict.facts_digest is None:
+        return None
+    try:
+        facts = inflate(item.facts_z, bytes_max=FACTS_LENGTH_MAX)
+    except Malformed as error:
+        raise BadBlock(block.height, str(error)) from error
+    digest = facts_digest(item.facts_salt, facts)
+    _require(block, digest == verdict.facts_digest, "facts in it are not those that a verdict binds")
+    return facts
+
+
+def check_findings(block: Block, item: Item, verdict: Verdict, findings: Sequence[WireFinding]) -> None:
+    """Rule, severity, entry and label of each finding must be those that the verdict binds. Raises BadBlock.
+
+    Value, expected value and text are bound by nothing: they are as the ledger of this member keeps them.
+    """
+    if verdict.findings_digest is not None:
+        digest = findings_digest(item.findings_salt, [row[:4] for row in findings])
+        _require(block, digest == verdict.findings_digest, "findings in it are not those that a verdict binds")
 
 
 def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
