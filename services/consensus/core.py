@@ -97,8 +97,7 @@ class Undecided:
 def unfit(item: Item) -> str:
     """Why `item` cannot stand in a batch ("" = it can): it would come from a stage that does not keep its promises.
 
-    Checked before anything is promised: a batch that a reader cannot decode would hold up the chain for ever. So would
-    a statement whose key vetting did not know, once the state has that key: nobody here could vet it again.
+    Checked before anything is promised: a batch that a reader cannot decode would hold up the chain for ever.
     """
     if len(item.statement_id) != DIGEST_BYTES or len(item.body_digest) != DIGEST_BYTES:
         return "statement id and body digest have 32 bytes"
@@ -110,8 +109,6 @@ def unfit(item: Item) -> str:
         return "an endorsement that is empty or too long"
     if not 0 <= item.body_length <= BODY_LENGTH_MAX:
         return f"a body of {item.body_length} bytes"
-    if item.signature == "no key":
-        return "its signature was not verified: the key was not known"
     return ""
 
 
@@ -217,7 +214,7 @@ def block_message(
 def _done(item: Item, *, now_ms: int) -> Item:
     *before, own = item.timings
     return msgspec.structs.replace(
-        item, timings=[*before, Timing(stage=own.stage, received_ms=own.received_ms, done_ms=now_ms)]
+        item, ahead=[], timings=[*before, Timing(stage=own.stage, received_ms=own.received_ms, done_ms=now_ms)]
     )
 
 

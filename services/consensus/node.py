@@ -14,7 +14,7 @@ A crash may come at any line. What it leaves, and who repairs it:
     before `stored` is noted            the ledger says it again with its next question
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.consensus import core
@@ -25,7 +25,7 @@ from slt.bus.messages import Block as BlockMessage
 from slt.bus.messages import EvaluateRequest, Item
 from slt.consensus.authority import Authority
 from slt.consensus.effects import Ask, Claim, Commit, Effects, Sign, Timer
-from slt.consensus.events import Admitted, Event, Signed, SigningRefused, Started, Stored
+from slt.consensus.events import Admitted, Event, Signed, SigningRefused, Started, Stored, VettedAgain
 from slt.consensus.limits import Limits
 from slt.consensus.records import BatchFormed
 from slt.statements.genesis import Genesis
@@ -38,6 +38,14 @@ class Arrived:
 
     now_ms: int
     items: list[Item]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revetted:
+    """The answer to a question that named what is to be vetted again: `items` by batch and place in it."""
+
+    event: VettedAgain
+    items: Mapping[tuple[int, int], Item]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,7 @@ class Question:
 
     ask: Ask
     request: EvaluateRequest
+    items: Mapping[int, Sequence[Item]]  # by batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +83,7 @@ class Standing:
     pending_bytes: int
     undecided: int
     halted: str
+    trouble: str  # why the next block cannot be evaluated
     ledger_spoke: bool
 
     @property
@@ -152,7 +162,7 @@ class Node:
         outcome.standing = self.standing()
         return outcome
 
-    def handle(self, events: Sequence[Arrived | Event]) -> Outcome:
+    def handle(self, events: Sequence[Arrived | Revetted | Event]) -> Outcome:
         """Take a group of events, oldest first. On return everything that they caused is durable.
 
         Raises FatalStorage: then nothing of it may be acknowledged, and the process must end.
@@ -162,6 +172,8 @@ class Node:
         for event in events:
             if isinstance(event, Arrived):
                 steps += self._arrive(event, outcome)
+            elif isinstance(event, Revetted):
+                steps += self._vetted_again(event)
             else:
                 steps.append((event.now_ms, self.driver.step(event)))
                 if isinstance(event, Stored):
@@ -186,6 +198,7 @@ class Node:
             pending_bytes=sum(formed.size_bytes for formed in pending),
             undecided=len(self._undecided),
             halted=driver.halted,
+            trouble=driver.trouble,
             ledger_spoke=driver.ledger_spoke,
         )
 
@@ -267,9 +280,24 @@ class Node:
         self._waiting |= {one.batch.seq: (one, group) for one, group in zip(formed, groups, strict=True)}
         return [(event.now_ms, effects)]
 
+    def _vetted_again(self, event: Revetted) -> list[tuple[int, Effects]]:
+        """Put the new vetting beside the batches, in memory and in the log, and ask again.
+
+        In the log before a block that is made of it is: one flush makes both durable, in this order. A crash before
+        that leaves the old vetting, and uniqueness will say once more that it is old.
+        """
+        if not self.driver.awaits(event.event):
+            return []
+        for seq in sorted({seq for seq, _ in event.items}):
+            formed, items = self._waiting[seq]
+            items = [event.items.get((seq, at), item) for at, item in enumerate(items)]
+            self._waiting[seq] = formed, items
+            self._wal.append_vetted(seq, items)
+        return [(event.event.now_ms, self.driver.step(event.event))]
+
     def _question(self, ask: Ask) -> Question:
         items = {seq: self._waiting[seq][1] for seq in ask.seqs}
-        return Question(ask=ask, request=core.evaluate_request(ask, items))
+        return Question(ask=ask, request=core.evaluate_request(ask, items), items=items)
 
     def _commit(self, commit: Commit, *, now_ms: int) -> FinalBlock:
         proposed = commit.proposed

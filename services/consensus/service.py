@@ -16,7 +16,7 @@ from services.consensus import core
 from services.consensus.config import Config
 from services.consensus.evaluation import Evaluations
 from services.consensus.measures import Measures
-from services.consensus.node import Arrived, FinalBlock, Node, Outcome, Standing
+from services.consensus.node import Arrived, FinalBlock, Node, Outcome, Revetted, Standing
 from services.consensus.young import YoungBlocks
 from slt.bus import BusDown, NoReply, StreamFull, TooLarge
 from slt.bus.messages import BlockGet, BlockReply, Item, Malformed, encode
@@ -53,12 +53,13 @@ class Service:
         self.standing: Standing = node.standing()
         self._node = node
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="node")
-        self._events: asyncio.Queue[_Arrival | Event] = asyncio.Queue()
+        self._events: asyncio.Queue[_Arrival | Revetted | Event] = asyncio.Queue()
         self._publishing: asyncio.Queue[tuple[FinalBlock, bytes]] = asyncio.Queue()
         self._evaluations = Evaluations(runtime, config, self._events.put_nowait)
         self._timer: asyncio.TimerHandle | None = None
         self._measures = Measures(runtime)
         runtime.health.ready_while("signing", lambda: self.standing.halted or None)
+        runtime.health.ready_while("evaluation", lambda: self.standing.trouble or None)
 
     async def run(self) -> None:
         """Until the runtime stops: finish the batch in hand, let what is under way become durable, leave."""
@@ -140,7 +141,7 @@ class Service:
             while not self._events.empty():
                 group.append(self._events.get_nowait())
             arrivals = [one for one in group if isinstance(one, _Arrival)]
-            events: list[Arrived | Event] = [one for one in group if not isinstance(one, _Arrival)]
+            events: list[Arrived | Revetted | Event] = [one for one in group if not isinstance(one, _Arrival)]
             if arrivals:
                 items = [item for arrival in arrivals for item in arrival.items]
                 events.insert(0, Arrived(now_ms=arrivals[0].received_ms, items=items))

@@ -1,12 +1,13 @@
 """The write-ahead log: everything that this member has promised or is about to sign, until its ledger has stored it.
 
-Five kinds of records over segments.py, payloads in MessagePack (they are never hashed or signed as such):
+Six kinds of records over segments.py, payloads in MessagePack (they are never hashed or signed as such):
 
     BASE       where the chain stood when the segment began: it can be read without the ones before it
     BATCH      a batch of this member's chain with its items, bodies and facts; durable, it may be acknowledged
     PROPOSED   the full content of a block; durable before its height is claimed
     CERTIFIED  its signatures; durable with the next flush, the signer has them until then
     STORED     the ledger has every block up to here; written before segments are dropped
+    VETTED     a batch's items, vetted again: these stand in its block, in place of those that came with it
 
 A record that is read twice, or that says what is known already, changes nothing: recovery is by height and sequence.
 """
@@ -25,7 +26,7 @@ from slt.merkle.hashing import Digest
 from slt.merkle.tree import Frontier
 from slt.statements.batches import batch_digest, parse_batch
 
-BASE, BATCH, PROPOSED, CERTIFIED, STORED = 1, 2, 3, 4, 5
+BASE, BATCH, PROPOSED, CERTIFIED, STORED, VETTED = 1, 2, 3, 4, 5, 6
 SEGMENT_BYTES_MAX: Final = 64 * 1024 * 1024  # some ten full blocks: what is kept beyond need is at most this much
 
 
@@ -45,6 +46,11 @@ class _Batch(msgspec.Struct, array_like=True, frozen=True):
     statement_ids: list[bytes]
     size_bytes: int
     report_entries: int
+    items: list[Item]
+
+
+class _Vetted(msgspec.Struct, array_like=True, frozen=True):
+    seq: int
     items: list[Item]
 
 
@@ -129,6 +135,10 @@ class Wal:
                 self._add(CERTIFIED, record.height, payload, seq=0)
             case _:
                 assert_never(record)
+
+    def append_vetted(self, seq: int, items: Sequence[Item]) -> None:
+        """The items of batch `seq` from here on: before the block that is made of them, and durable with it."""
+        self._add(VETTED, 0, _encode(_Vetted(seq, list(items))), seq=seq)
 
     def flush(self) -> None:
         """Everything appended is durable on return: one write, one sync. Raises FatalStorage."""
@@ -234,6 +244,10 @@ class _Reading:
                 return height, 0
             case 5:
                 self._stored = max(self._stored, height)
+            case 6:
+                vetted = _decode_vetted(payload)
+                self._take_vetted(vetted)
+                return 0, vetted.seq
             case _:
                 raise LogCorrupt(f"a record of unknown kind {kind}: written by a newer program?")
         return 0, 0
@@ -254,6 +268,13 @@ class _Reading:
             batch_seq=base.batch_seq,
             batch_digest=Digest(base.batch_digest),
         )
+
+    def _take_vetted(self, record: _Vetted) -> None:
+        """Of a batch whose block is certified, and whose own record is gone, nothing is needed."""
+        if (known := self._batches.get(record.seq)) is not None:
+            if len(known[1]) != len(record.items):
+                raise LogCorrupt(f"batch {record.seq} has {len(known[1])} items and was vetted as {len(record.items)}")
+            self._batches[record.seq] = known[0], record.items
 
     def _take_certified(self, height: int, record: _Certified) -> None:
         if height <= self._head.height:
@@ -308,6 +329,7 @@ class _Reading:
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_base: Final = msgspec.msgpack.Decoder(_Base).decode
 _decode_batch: Final = msgspec.msgpack.Decoder(_Batch).decode
+_decode_vetted: Final = msgspec.msgpack.Decoder(_Vetted).decode
 _decode_proposed: Final = msgspec.msgpack.Decoder(_Proposed).decode
 _decode_certified: Final = msgspec.msgpack.Decoder(_Certified).decode
 

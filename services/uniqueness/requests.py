@@ -85,6 +85,7 @@ class Requests:
             verdicts=[verdict.encoded for verdict in evaluation.verdicts],
             findings=[list(findings) for findings in evaluation.findings],
             state_root=evaluation.state_root,
+            parameters_root=self._runtime.genesis.parameters_root,
             height=self._evaluations.final.height,
         )
 

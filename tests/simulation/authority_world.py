@@ -222,6 +222,7 @@ class World:
             seqs=question.ask.seqs,
             verdicts=tuple(verdicts),
             state_root=bytes([request.height % 256]) * 32,
+            parameters_root=GENESIS.parameters_root,
             beside=core.findings_out([[] for _ in verdicts]),
         )
 

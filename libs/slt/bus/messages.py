@@ -39,6 +39,22 @@ class Timing(Message, frozen=True, kw_only=True):
     done_ms: int
 
 
+class Validity(Message, frozen=True, kw_only=True):
+    """What validation finds about one statement: its part of an Item, in the same fields."""
+
+    facts_z: bytes
+    no_facts: int
+    findings: list[WireFinding]
+    findings_salt: bytes
+    facts_salt: bytes
+    rules_version: int
+    reference_version: int
+
+    @classmethod
+    def of(cls, item: "Item") -> "Validity":
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
+
 class Item(Message, frozen=True, kw_only=True):
     """One submission on its way. Every stage fills its part and leaves the rest as it came.
 
@@ -59,6 +75,7 @@ class Item(Message, frozen=True, kw_only=True):
     iat: int = 0  # seconds
     signature: Signature = "good"
     endorsers: list[bytes] = []  # kids whose endorsement signature is good
+    unknown_endorsers: list[bytes] = []  # kids of endorsements by keys that the registry did not have
     bad_endorsement: bool = False
     spki: bytes = b""  # as the registry had it when authentication looked
     endorser_spkis: list[bytes] = []  # in the order of `endorsers`
@@ -71,6 +88,7 @@ class Item(Message, frozen=True, kw_only=True):
     facts_salt: bytes = b""
     rules_version: int = 0
     reference_version: int = 0
+    ahead: list[Validity] = []  # found under announced versions; only until the item stands in a block
     change: bytes = b""  # a governance statement: CBOR of its change, and no body, facts or salts; b"" = a report
 
 
@@ -102,6 +120,7 @@ class EvaluateItem(Message, frozen=True, kw_only=True):
     iss: str
     iat: int  # seconds
     endorsers: list[bytes]
+    unknown_endorsers: list[bytes]
     bad_endorsement: bool
     signature: Signature
     facts_z: bytes  # zstd(CBOR facts); b"" = none, and `no_facts` says why
@@ -143,8 +162,7 @@ class EvaluateReply(Message, frozen=True, kw_only=True):
     verdicts: list[bytes] = []  # CBOR each, in order of statements
     findings: list[list[WireFinding]] = []
     state_root: bytes = b""
-    parameters_root: bytes = b""  # of the state after the block, as is next_members_root
-    next_members_root: bytes = b""
+    parameters_root: bytes = b""  # of the state after the block
     kids: list[bytes] = []  # need_vetting: the keys that vetting did not know and the parent state has
     stale: list[bytes] = []  # need_vetting: statements vetted under other versions than the parent state's
     rules_version: int = 0  # need_vetting: the versions to vet under
@@ -161,10 +179,11 @@ class VetAuthentication(Message, frozen=True, kw_only=True):
 
 
 class Authenticity(Message, frozen=True, kw_only=True):
-    """What authentication finds about one statement: its part of an Item."""
+    """What authentication finds about one statement: its part of an Item, in the same fields."""
 
     signature: Signature
     endorsers: list[bytes]
+    unknown_endorsers: list[bytes]
     bad_endorsement: bool
     spki: bytes
     endorser_spkis: list[bytes]
@@ -182,22 +201,6 @@ class VetValidation(Message, frozen=True, kw_only=True):
     rules_version: int
     reference_version: int
     items: list[Item]
-
-
-class Validity(Message, frozen=True, kw_only=True):
-    """What validation finds about one statement: its part of an Item."""
-
-    facts_z: bytes
-    no_facts: int
-    findings: list[WireFinding]
-    findings_salt: bytes
-    facts_salt: bytes
-    rules_version: int
-    reference_version: int
-
-    @classmethod
-    def of(cls, item: Item) -> "Validity":
-        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
 
 
 class VetValidationReply(Message, frozen=True, kw_only=True):

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import assert_never
 
-import cbor2
-
+from slt.consensus.answers import WrongEvaluation, log_after
 from slt.consensus.certificates import CertificateError, verify_certificate
 from slt.consensus.effects import NOTHING, Ask, Claim, Commit, Effects, Sign, Timer
 from slt.consensus.events import (
@@ -33,6 +32,7 @@ from slt.consensus.events import (
     Started,
     Stored,
     TimerFired,
+    VettedAgain,
 )
 from slt.consensus.limits import Limits
 from slt.consensus.records import BatchFormed, Certified, Head, Proposed, Recovered
@@ -40,16 +40,11 @@ from slt.consensus.recovery import disagreement
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements.batches import Batch, batch_digest
-from slt.statements.cbor import DecodeError, encode
+from slt.statements.cbor import encode
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header, genesis_log_entry, parse_header
 from slt.statements.tags import list_root, tagged_hash
 from slt.statements.terms import PrivateCertificate, TermCertificate
-from slt.statements.verdicts import Verdict
-
-
-class WrongEvaluation(ValueError):
-    """An evaluation that no block can be made of: our uniqueness service is at fault. The sentence says how."""
 
 
 @dataclass(slots=True)
@@ -94,6 +89,9 @@ class Authority:
         self._chain_seq = tail.batch.seq if tail else recovered.head.batch_seq
         self._chain_digest = tail.digest if tail else recovered.head.batch_digest
         self._not_before_ms = 0  # of the next Ask: set after an evaluation that failed
+        self._failures = 0  # evaluations in a row that gave no block
+        self._vetted_again = 0  # times in a row that the next block was vetted again
+        self.trouble = ""  # why the next block could not be evaluated, until it can be
         self._change_at = 0  # the height that a governance change waits for
         self._term_alarmed = False
 
@@ -111,6 +109,10 @@ class Authority:
         """Batches in no certified block, in order."""
         return tuple(waiting.formed for waiting in self._waiting)
 
+    def awaits(self, event: VettedAgain) -> bool:
+        """Whether `event` is about the question that is open now."""
+        return self._asked is not None and _answers(event, self._asked)
+
     def step(self, event: Event) -> Effects:
         """What `event` leads to. After a halt: nothing, except that what the ledger stored is still noted."""
         match event:
@@ -126,6 +128,8 @@ class Authority:
                 return self._form_header(event)
             case EvaluationFailed():
                 return self._retry_later(event, event.reason)
+            case VettedAgain():
+                return self._ask_again(event)
             case Signed():
                 return self._certify(event).then(self._propose(event.now_ms))
             case SigningRefused():
@@ -210,7 +214,7 @@ class Authority:
 
         A clock that was put back must not hold up what waits: pauses then begin anew.
         """
-        self._not_before_ms = min(self._not_before_ms, now_ms + self.limits.retry_ms)
+        self._not_before_ms = min(self._not_before_ms, now_ms + self._retry_ms)
         if self._waiting:
             self._waiting[0].since_ms = min(self._waiting[0].since_ms, now_ms)
             sizes = accumulate(waiting.formed.size_bytes for waiting in self._waiting)
@@ -249,7 +253,7 @@ class Authority:
             return NOTHING
         included = asked.batches
         try:
-            log = self._extended_log(included, event)
+            log = log_after(self.head.log, included, event)
         except WrongEvaluation as error:
             return self._retry_later(event, str(error))
         header = Header(
@@ -261,7 +265,7 @@ class Authority:
             proposer=self.proposer,
             members_root=self.genesis.members_root,
             next_members_root=self.genesis.members_root,
-            parameters_root=self.genesis.parameters_root,
+            parameters_root=Digest(event.parameters_root),
             batches_root=list_root("batches", [encode(formed.digest) for formed in included]),
             verdicts_root=list_root("verdicts", event.verdicts),
             state_root=Digest(event.state_root),
@@ -270,6 +274,8 @@ class Authority:
             evidence_root=list_root("evidence", []),
         )
         self._asked = None
+        self._failures = self._vetted_again = 0
+        self.trouble = ""
         encoded = header.encoded
         self._proposed = Proposed(
             height=asked.height,
@@ -284,41 +290,34 @@ class Authority:
         )
         return Effects(save=(self._proposed,), claim=self._claim(self._proposed), sign=self._sign(self._proposed))
 
-    def _extended_log(self, included: tuple[BatchFormed, ...], event: Evaluated) -> Frontier:
-        """The log after the accepted statements. Raises WrongEvaluation unless every verdict is where it belongs."""
-        if len(event.state_root) != 32:  # E2
-            raise WrongEvaluation(f"a state root of {len(event.state_root)} bytes")
-        named = [
-            (id_, entry)
-            for formed in included
-            for id_, entry in zip(formed.statement_ids, formed.batch.entries, strict=True)
-        ]
-        if len(named) != len(event.verdicts):  # E3: one verdict for each statement, in order
-            raise WrongEvaluation(f"{len(event.verdicts)} verdicts for {len(named)} statements")
-        leaves: list[Digest] = []
-        for (statement_id, entry), encoded in zip(named, event.verdicts, strict=True):
-            verdict = _verdict(encoded)
-            if verdict.statement_id != statement_id:
-                raise WrongEvaluation(f"a verdict on {verdict.statement_id.hex()} in the place of {statement_id.hex()}")
-            if verdict.log_index is not None:
-                if verdict.log_index != self.head.log.size + len(leaves):  # E4: the log has no gap
-                    raise WrongEvaluation(
-                        f"log index {verdict.log_index}; the next one is {self.head.log.size + len(leaves)}"
-                    )
-                leaves.append(leaf_hash(entry.statement))
-        return self.head.log.extended(leaves)
+    @property
+    def _retry_ms(self) -> int:
+        """The pause after the last failure: twice as long with each further one."""
+        doublings = min(max(0, self._failures - 1), 20)  # a million times retry_ms is beyond every maximum
+        return int(min(self.limits.retry_max_ms, self.limits.retry_ms << doublings))
 
-    def _retry_later(self, event: Evaluated | EvaluationFailed, reason: str) -> Effects:
+    def _retry_later(self, event: Evaluated | EvaluationFailed | VettedAgain, reason: str) -> Effects:
         """Ask again after a pause, with a later time: nothing was saved, so nothing binds us to the old question."""
         if self._asked is None or not _answers(event, self._asked):
             return NOTHING
         height = self._asked.height
         self._asked = None
-        self._not_before_ms = event.now_ms + self.limits.retry_ms
-        return Effects(
-            timer=(Timer(height=height, at_ms=self._not_before_ms),),
-            alarm=(f"block {height} could not be evaluated: {reason}",),
-        )
+        self._failures += 1
+        self._vetted_again = 0
+        self._not_before_ms = event.now_ms + self._retry_ms
+        self.trouble = f"block {height} could not be evaluated: {reason} (attempt {self._failures})"
+        return Effects(timer=(Timer(height=height, at_ms=self._not_before_ms),), alarm=(self.trouble,))
+
+    def _ask_again(self, event: VettedAgain) -> Effects:
+        """Ask once more, at once, unless that has not helped several times: then vetting and evaluation disagree."""
+        if self._asked is None or not _answers(event, self._asked):
+            return NOTHING
+        self._vetted_again += 1
+        if self._vetted_again > self.limits.vetted_again_max:
+            times = self._vetted_again - 1
+            return self._retry_later(event, f"vetted again {times} times, and it is still to be vetted again")
+        self._asked = None
+        return self._propose(event.now_ms)
 
     def _claim(self, block: Proposed) -> Claim:
         return Claim(term=self.term.term, height=block.height, block_id=block.block_id, header=block.header)
@@ -380,16 +379,5 @@ class Authority:
         return Effects(halt=reason)
 
 
-def _answers(event: Evaluated | EvaluationFailed, asked: Ask) -> bool:
+def _answers(event: Evaluated | EvaluationFailed | VettedAgain, asked: Ask) -> bool:
     return (event.height, event.time_ms, event.seqs) == (asked.height, asked.time_ms, asked.seqs)
-
-
-def _verdict(encoded: bytes) -> Verdict:
-    """Read a verdict and refuse one that is not in canonical form: its bytes go under verdicts_root as they are."""
-    try:
-        value = cbor2.loads(encoded)
-        if cbor2.dumps(value) != encoded:  # a verdict has no map, so the plain encoder gives its one encoding
-            raise WrongEvaluation("a verdict that is not in canonical form")
-        return Verdict.from_value(value)
-    except (DecodeError, cbor2.CBORError) as error:
-        raise WrongEvaluation(f"not a verdict: {error}") from error

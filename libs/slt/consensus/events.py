@@ -56,6 +56,7 @@ class Evaluated:
     seqs: tuple[int, ...]
     verdicts: tuple[bytes, ...]  # CBOR each, in order of statements
     state_root: bytes
+    parameters_root: bytes  # of the state after the block
     beside: bytes  # opaque: kept with the block, in no hash
 
 
@@ -68,6 +69,16 @@ class EvaluationFailed:
     time_ms: int
     seqs: tuple[int, ...]
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VettedAgain:
+    """What the `Ask` for `height` at `time_ms` named is vetted under the terms of its parent state now: ask again."""
+
+    now_ms: int
+    height: int
+    time_ms: int
+    seqs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,5 +123,14 @@ class TimerFired:
 
 
 Event: TypeAlias = (
-    Started | Admitted | Evaluated | EvaluationFailed | Signed | SigningRefused | Stored | ChangeScheduled | TimerFired
+    Started
+    | Admitted
+    | Evaluated
+    | EvaluationFailed
+    | VettedAgain
+    | Signed
+    | SigningRefused
+    | Stored
+    | ChangeScheduled
+    | TimerFired
 )

@@ -11,4 +11,6 @@ class Limits:
     idle_ms: int = 1_000  # between blocks without batches, while a governance change waits (architecture section 6)
     heartbeat_ms: int = 3_600_000  # between blocks without batches, otherwise
     unstored_max: int = 32  # blocks that the ledger may be behind before no new one is made
-    retry_ms: int = 1_000  # after an evaluation that failed
+    retry_ms: int = 1_000  # after an evaluation that failed; doubles with each further one
+    retry_max_ms: int = 60_000  # what fails for an hour is not mended by asking every second
+    vetted_again_max: int = 4  # in a row, for one block: an activation, a new key, and both once more; then it failed

@@ -44,6 +44,11 @@ Link: TypeAlias = Literal[
     "log",  # the statement stands in the log whose root the header commits to
     "checkpoint",  # a member of genesis signed that log's size and root
     "findings",  # the findings are those that the verdict commits to
+    # The published forms (forms.py) have these besides.
+    "form",  # its bytes are one tlog-proof, or one statement with a COSE receipt
+    "agreement",  # the receipt v1 that it carries is about the same statement, at the same index
+    "published place",  # the path leads from the statement to a root
+    "published signature",  # a member of genesis signed that size and root, for this ledger
 ]
 
 

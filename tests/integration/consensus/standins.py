@@ -147,6 +147,7 @@ class Uniqueness:
                 verdicts=verdicts,
                 findings=[item.findings for item in items],
                 state_root=seed(f"state {request.height}"),
+                parameters_root=self.world.genesis.parameters_root,
                 height=self.ledger.height,
             )
         )

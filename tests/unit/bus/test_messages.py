@@ -37,7 +37,14 @@ TOP_LEVEL = [
     VetAuthentication(items=[ITEM]),
     VetAuthenticationReply(
         found=[
-            Authenticity(signature="good", endorsers=[b"e"], bad_endorsement=False, spki=b"p", endorser_spkis=[b"q"])
+            Authenticity(
+                signature="good",
+                endorsers=[b"e"],
+                unknown_endorsers=[b"u"],
+                bad_endorsement=False,
+                spki=b"p",
+                endorser_spkis=[b"q"],
+            )
         ]
     ),
     VetValidation(rules_version=2, reference_version=3, items=[ITEM]),

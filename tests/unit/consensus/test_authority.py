@@ -17,6 +17,7 @@ from slt.consensus.events import (
     Started,
     Stored,
     TimerFired,
+    VettedAgain,
     Watermark,
 )
 from slt.consensus.records import BatchFormed, Certified, Proposed, Recovered
@@ -355,6 +356,60 @@ def test_an_evaluation_that_failed_is_asked_again() -> None:
         EvaluationFailed(now_ms=NOW_MS, height=ask.height, time_ms=ask.time_ms, seqs=ask.seqs, reason="no disk")
     )
     assert "no disk" in effects.alarm[0] and effects.timer[0].at_ms == NOW_MS + LIMITS.retry_ms
+
+
+def failed(effects: Effects) -> EvaluationFailed:
+    ask = effects.send[0]
+    return EvaluationFailed(
+        now_ms=ask.time_ms, height=ask.height, time_ms=ask.time_ms, seqs=ask.seqs, reason="always the same"
+    )
+
+
+def vetted_again(effects: Effects) -> VettedAgain:
+    ask = effects.send[0]
+    return VettedAgain(now_ms=ask.time_ms, height=ask.height, time_ms=ask.time_ms, seqs=ask.seqs)
+
+
+def test_an_evaluation_that_fails_for_ever_is_asked_less_and_less_often_and_says_so_until_it_succeeds() -> None:
+    driver = make_driver(limits=replace(LIMITS, retry_ms=500, retry_max_ms=3_000))
+    question = admit(driver, "a")
+    pauses = []
+    for _ in range(6):
+        (timer,) = driver.step(failed(question)).timer
+        pauses.append(timer.at_ms - question.send[0].time_ms)
+        assert not driver.step(TimerFired(now_ms=timer.at_ms - 1, timer=timer)).send
+        question = driver.step(TimerFired(now_ms=timer.at_ms, timer=timer))
+    assert pauses == [500, 1_000, 2_000, 3_000, 3_000, 3_000]
+    assert "always the same (attempt 6)" in driver.trouble
+    assert driver.step(evaluated(driver, question)).sign is not None
+    assert driver.trouble == ""
+
+
+def test_what_was_vetted_again_is_asked_again_at_once_and_without_an_alarm() -> None:
+    driver = make_driver()
+    question = admit(driver, "a")
+    again = driver.step(vetted_again(question))
+    assert again.send[0].seqs == question.send[0].seqs and not again.alarm
+    assert driver.step(vetted_again(replace(question, send=(replace(question.send[0], time_ms=1),)))) == NOTHING
+    assert driver.step(evaluated(driver, again)).sign is not None
+
+
+def test_vetting_that_never_suffices_is_a_failure_after_some_times() -> None:
+    driver = make_driver(limits=replace(LIMITS, vetted_again_max=3))
+    question = admit(driver, "a")
+    for _ in range(3):
+        question = driver.step(vetted_again(question))
+    effects = driver.step(vetted_again(question))
+    assert not effects.send and effects.timer and "vetted again 3 times" in effects.alarm[0]
+    assert "vetted again 3 times" in driver.trouble
+
+
+def test_a_block_commits_to_the_parameters_that_the_evaluation_left() -> None:
+    driver = make_driver()
+    effects = driver.step(evaluated(driver, admit(driver, "a"), parameters_root=DIGEST))
+    (proposed,) = effects.save
+    assert isinstance(proposed, Proposed) and parse_header(proposed.header).parameters_root == DIGEST
+    assert "parameters root of 3 bytes" in bad_evaluation(parameters_root=b"abc").alarm[0]
 
 
 # Signed, stored, refused

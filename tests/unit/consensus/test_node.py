@@ -3,16 +3,17 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.consensus import core
 from services.consensus.claims import FileRegister, HeightTaken
-from services.consensus.node import Arrived, Node, Outcome
+from services.consensus.node import Arrived, Node, Outcome, Revetted
 from services.consensus.signer import FileSigner, Refused, Signatures
 from services.consensus.wal import Wal
 from slt.consensus.authority import genesis_head
 from slt.consensus.effects import Ask, Claim, Sign
-from slt.consensus.events import Evaluated, Stored
+from slt.consensus.events import Evaluated, Stored, VettedAgain
 from slt.merkle.hashing import Digest
 from slt.statements.verdicts import Code, Verdict
 from tests.simulation.disk import Machine
@@ -52,6 +53,7 @@ def answer(ask: Ask, *, log_size: int) -> Evaluated:
             for place, id_ in enumerate(ids)
         ),
         state_root=bytes(32),
+        parameters_root=bytes(32),
         beside=core.findings_out([[] for _ in ids]),
     )
 
@@ -91,6 +93,33 @@ def test_several_messages_cost_one_sync(machine: Machine) -> None:
     outcome = arrive(node, *[f"report {number}" for number in range(300)])
     assert (machine.syncs - before, outcome.flushes) == (1, 1)
     assert arrive(node, "report 7").flushes == 0, "a copy of what is durable costs none"
+
+
+def revetted(outcome: Outcome, *, seq: int = 1, **change: Any) -> Revetted:
+    ask = outcome.questions[0].ask
+    item = msgspec.structs.replace(outcome.questions[0].items[seq][0], **change)
+    event = VettedAgain(now_ms=NOW_MS, height=ask.height, time_ms=ask.time_ms, seqs=ask.seqs)
+    return Revetted(event=event, items={(seq, 0): item})
+
+
+def test_what_was_vetted_again_stands_in_the_next_question_in_the_block_and_in_the_log(machine: Machine) -> None:
+    node = started(machine)
+    outcome = node.handle([revetted(arrive(node, "a", "b"), facts_z=b"other facts", rules_version=2)])
+    (question,) = outcome.questions
+    assert [item.facts_z for item in question.request.batches[0].items] == [b"other facts", b""]
+    items = decide(node, outcome).blocks[0].message.batches[0].items
+    assert [(item.facts_z, item.rules_version) for item in items] == [(b"other facts", 2), (b"", 0)]
+    found = make_node(machine).start(now_ms=NOW_MS).blocks[0].message.batches[0].items
+    assert [item.facts_z for item in found] == [b"other facts", b""]
+
+
+def test_an_old_answer_changes_nothing_of_a_block_that_is_being_signed(machine: Machine) -> None:
+    node = started(machine)
+    outcome = arrive(node, "a")
+    old = revetted(outcome, facts_z=b"too late")
+    block = decide(node, outcome).blocks[0]
+    assert node.handle([old]).questions == []
+    assert block.message.batches[0].items[0].facts_z == b""
 
 
 def test_37_a_height_that_somebody_else_has_claimed_ends_signing(machine: Machine) -> None:

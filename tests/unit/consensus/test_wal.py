@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.consensus import core
@@ -72,6 +73,27 @@ def test_batches_come_back_with_their_items(tmp_path: Path) -> None:
     held = chain.reopened()
     assert held.recovered.pending == (one[0], other[0])
     assert held.items == {1: [one[1]], 2: [other[1]]}
+
+
+def test_items_that_were_vetted_again_come_back_in_place_of_the_first_ones(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    formed, item = chain.pending("a")
+    other = chain.pending("b")
+    again = msgspec.structs.replace(item, facts_z=b"under other rules", rules_version=2)
+    chain.wal.append_vetted(1, [again])
+    chain.wal.flush()
+    held = chain.reopened()
+    assert held.recovered.pending == (formed, other[0])
+    assert held.items == {1: [again], 2: [other[1]]}
+
+
+def test_items_vetted_again_that_are_not_those_of_their_batch_are_damage(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    _, item = chain.pending("a")
+    chain.wal.append_vetted(1, [item, item])
+    chain.wal.flush()
+    with pytest.raises(LogCorrupt, match="was vetted as 2"):
+        chain.reopened()
 
 
 def test_a_proposal_without_its_certificate_comes_back_as_proposed(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def evaluated(driver: Authority, effects: Effects, **changes: Any) -> Evaluated:
         "seqs": ask.seqs,
         "verdicts": verdicts_for(effects, log_size=driver.head.log.size),
         "state_root": sha256(b"state" + ask.height.to_bytes(8, "big")).digest(),
+        "parameters_root": driver.genesis.parameters_root,
         "beside": b"",
     }
     return Evaluated(**(fields | changes))

@@ -132,9 +132,10 @@ def _wire(vetted: Vetted, **changes: object) -> EvaluateItem:
         "findings": list(vetted.findings),
         "findings_salt": vetted.findings_salt,
         "facts_salt": vetted.facts_salt,
-        "rules_version": 1,
-        "reference_version": 1,
-        "change": b"",
+        "unknown_endorsers": list(vetted.unknown_endorsers),
+        "rules_version": vetted.rules_version,
+        "reference_version": vetted.reference_version,
+        "change": vetted.change,
     }
     return EvaluateItem(**(values | changes))  # type: ignore[arg-type]  # the fields of an EvaluateItem
 
