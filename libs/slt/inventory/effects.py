@@ -24,6 +24,8 @@ def apply(case: Case) -> None:
         draft.put(key(Kind.PIT, *where, day), pit.to_value())
     for account, (_, outstanding) in outcome.accounts.items():
         draft.put(key(Kind.ACCOUNT, *where, account), weights_value(outstanding) or None)
+    for obligation, (_, held) in outcome.obligations.items():
+        draft.put(key(Kind.OBLIGATION, *where, obligation), weights_value(held) or None)
     for record_key, transit in outcome.transits.items():
         draft.put(record_key, transit.to_value())
     for entry, _, target in case.targets():

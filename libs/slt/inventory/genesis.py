@@ -9,7 +9,7 @@ from slt.inventory.batches import opening_value
 from slt.inventory.effects import book_value
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.lthash import EMPTY_LANES, updated
-from slt.inventory.periods import CLOSED, LISTED, Head, opening_pit
+from slt.inventory.periods import CLOSED, LISTED, Head, opening_pit, weights_value
 from slt.inventory.state import StateHead, Value
 from slt.merkle.hashing import Digest
 from slt.reports.signs import category_of
@@ -80,6 +80,7 @@ def _opening_records(mba: Mba, opening: Opening) -> dict[bytes, Value]:
     records: dict[bytes, Value] = {}
     books: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     sums: dict[int, int] = defaultdict(int)
+    obligations: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     batches: dict[str, list[tuple[int, tuple[tuple[int, int], ...]]]] = defaultdict(list)
     entries = [entry.to_value() for entry in opening.entries]
     for start in range(0, len(entries), ENTRIES_PER_RECORD):
@@ -91,6 +92,11 @@ def _opening_records(mba: Mba, opening: Opening) -> dict[bytes, Value]:
         for label, mg in entry.weights:
             books[category_of(label, present)][label] += mg
             sums[label] += mg
+            if entry.obligation:
+                obligations[entry.obligation][label] += mg
+    for obligation, held in obligations.items():
+        if value := weights_value(held):
+            records[key(Kind.OBLIGATION, mba.state, mba.mba, obligation)] = value
     for name, lines in batches.items():
         records[key(Kind.BATCH, mba.state, mba.mba, name)] = opening_value(lines)
     for category, book in books.items():

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     PIT = 18
     ACCOUNT = 19
     TRANSIT = 20
+    OBLIGATION = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,11 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         key=("state", "mba", "account"),
         value="[[label, mg]...]",
         meaning="outstanding beside the book: W retained waste, U exempted for use, Q exempted for quantity",
+    ),
+    Kind.OBLIGATION: RecordKind(
+        key=("state", "mba", "obligation"),
+        value="[[label, mg]...]",
+        meaning="what of the book is under a safeguards obligation, as far as reports state one; zeros are absent",
     ),
     Kind.TRANSIT: RecordKind(
         key=("shipper", "receiver", "batch"),

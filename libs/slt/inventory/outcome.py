@@ -15,13 +15,13 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 from slt.inventory.batches import LISTED, Batch, Use
 from slt.inventory.chains import Live
 from slt.inventory.keys import Kind, key
-from slt.inventory.periods import STALE, Flows, Head, Pit, Weights, add_weights, flows_with
+from slt.inventory.periods import NOT_BALANCED, STALE, Flows, Head, Pit, Weights, add_weights, flows_with
 from slt.inventory.records import entry_of, find_report
 from slt.inventory.state import Draft, Value
 from slt.inventory.transits import SHIPPED, Side, Transit, transit_key
 from slt.reports.facts import EntryFacts, Facts
 from slt.reports.quantities import WEIGHT_LABELS
-from slt.reports.signs import BOOK_SIGN, UNIFIED, book_changes, category_of
+from slt.reports.signs import BOOK_SIGN, OBLIGATION_CHANGES, UNIFIED, book_changes, category_of
 
 ACCOUNTS: dict[str, tuple[str, int]] = {
     "TW": ("W", 1),
@@ -139,7 +139,7 @@ class Outcome:
         """Month -> its FLOWS record after the report."""
         deltas: dict[str, dict[str, Flows]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
         for line in self.changes:
-            if line.entry.code in ("RM", "RP"):
+            if line.entry.code in NOT_BALANCED:
                 continue
             flows = deltas[line.entry.date[:6]][line.entry.date]
             for label, mg in line.entry.weights:
@@ -194,6 +194,18 @@ class Outcome:
         return found
 
     @part
+    def obligations(self) -> dict[str, tuple[Weights, Weights]]:
+        """Obligation -> what of the book is under it before and after, by label."""
+        found: dict[str, tuple[Weights, Weights]] = {}
+        for line in self.changes:
+            for name, weights in obligation_changes(line.entry):
+                if name not in found:
+                    value = self._draft.get(key(Kind.OBLIGATION, self._facts.country, self._facts.mba, name)) or []
+                    found[name] = (dict(value), dict(value))
+                add_weights(found[name][1], line.direction, weights)
+        return found
+
+    @part
     def transits(self) -> dict[bytes, Transit]:
         """Key of a TRANSIT record -> the transit after the report."""
         found: dict[bytes, Transit] = {}
@@ -238,6 +250,18 @@ class Outcome:
         report = find_report(self._draft, facts.country, facts.mba, live.number)
         assert report is not None, "a live entry is in an accepted report"
         return Line(-1, live.number, entry_of(live.value), report.period_to)
+
+
+def obligation_changes(entry: EntryFacts) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """What an entry of a change report does to each obligation: (label, mg) with the sign applied."""
+    for obligation, previous, weights in entry.obligations:
+        if entry.code in OBLIGATION_CHANGES:
+            if previous:
+                yield previous, [(label, -mg) for label, mg in weights]
+            if obligation:
+                yield obligation, list(weights)
+        elif obligation:
+            yield obligation, [(label, mg) for _, label, mg in book_changes(entry.code, weights)]
 
 
 def _tells_of_batch(entry: EntryFacts) -> bool:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from slt.inventory.state import Value
+from slt.reports.signs import OBLIGATION_CHANGES
 
 PITS_MAX: Final = 40  # remembered of an area, the latest: as many years at one a year
 
@@ -21,7 +22,7 @@ STALE: Final = 4  # a change dated in the period that it closed came afterwards:
 Weights: TypeAlias = dict[int, int]  # label -> mg
 Flows: TypeAlias = dict[tuple[str, int], int]  # (code, label) -> mg, as reported: without the sign of the code
 
-NOT_BALANCED: Final = frozenset({"RM", "RP"})  # they never stand in a balance (reports.md 1.6)
+NOT_BALANCED: Final = OBLIGATION_CHANGES | {"RM", "RP"}  # they never stand in a balance (reports.md 1.6)
 
 
 class Head(NamedTuple):

@@ -67,6 +67,8 @@ def _keys_of_change(state: str, mba: str, entry: EntryFacts, *, books: bool) -> 
         keys.add(key(Kind.FLOWS, state, mba, entry.date[:6]))
     if entry.code in ACCOUNTS:
         keys.add(key(Kind.ACCOUNT, state, mba, ACCOUNTS[entry.code][0]))
+    for share in entry.obligations:
+        keys.update(key(Kind.OBLIGATION, state, mba, name) for name in (share.obligation, share.previous) if name)
     transit = transit_key(state, mba, entry)
     return keys if transit is None else keys | {transit}
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from slt.reports.signs import BOOK_SIGN, CATEGORY_CHANGES
+from slt.reports.signs import BOOK_SIGN, CATEGORY_CHANGES, OBLIGATION_CHANGES
 
 SIGNS: Final = frozenset('+-* =><.,()$%"?&')
 """Signs in values besides capitals and digits: those of Regulation (Euratom) 302/2005 less `:`, `;` and `/`, which
@@ -19,7 +19,7 @@ KINDS: Final = {
 STATUSES: Final = {"N": "new", "U": "invalid or empty", "C": "correction", "D": "deletion", "A": "addition"}
 """Label 309, first item."""
 
-CHANGES: Final = frozenset(BOOK_SIGN) | frozenset(CATEGORY_CHANGES)
+CHANGES: Final = (frozenset(BOOK_SIGN) | frozenset(CATEGORY_CHANGES)) - OBLIGATION_CHANGES
 """Label 411 in an inventory change report."""
 
 REBATCHING: Final = frozenset({"RM", "RP"})

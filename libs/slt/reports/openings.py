@@ -2,10 +2,12 @@
 
 CSV with a heading: `batch,kmp,material,items`, then a column for each weight label that occurs (`630,670,700`), in any
 order. Weights are written as in a report; the unit may be left out and is then that of the label. An empty cell is no
-weight.
+weight. A column `obligation` may name the safeguards obligation that a line is under (Euratom field 30); what of a
+batch is under another one has a line of its own, with 0 items.
 """
 
 import csv
+import re
 from collections.abc import Mapping
 from io import StringIO
 from typing import Final
@@ -17,6 +19,10 @@ from slt.statements.openings import Opening, OpeningEntry
 
 COLUMNS: Final = {"batch": "446", "kmp": "407", "material": "430", "items": "470"}
 """Column -> the label that it stands for, under whose rules it is read."""
+
+OBLIGATION: Final = "obligation"
+
+_OBLIGATION: Final = re.compile(r"[A-Z0-9]{0,2}")
 
 PROBLEMS_MAX: Final = 20
 """Problems that one error lists."""
@@ -34,12 +40,12 @@ def opening_from_csv(text: str, mba: str, pit: str) -> Opening:
         _check_heading(columns)
         problems: list[str] = []
         entries: list[OpeningEntry] = []
-        places: dict[tuple[str, str], int] = {}
+        places: dict[tuple[str, str, str], int] = {}
         for row in rows:
             found = [f"line {rows.line_num}: {problem}" for problem in _problems(row)]
             entry = None if found else _entry(row)
             if entry is not None:
-                first = places.setdefault((entry.batch, entry.kmp), rows.line_num)
+                first = places.setdefault((entry.batch, entry.kmp, entry.obligation), rows.line_num)
                 if first != rows.line_num:
                     found = [f"line {rows.line_num}: batch {entry.batch} stands at {entry.kmp} in line {first} already"]
                 entries.append(entry)
@@ -55,7 +61,7 @@ def opening_from_csv(text: str, mba: str, pit: str) -> Opening:
 def _check_heading(columns: object) -> None:
     names = list(columns) if isinstance(columns, list) else []
     missing = [name for name in COLUMNS if name not in names]
-    unknown = [name for name in names if name not in COLUMNS and name not in WEIGHTS]
+    unknown = [name for name in names if name not in COLUMNS and name not in WEIGHTS and name != OBLIGATION]
     twice = sorted({name for name in names if names.count(name) > 1})
     for what, listed in (("missing", missing), ("unknown", unknown), ("twice", twice)):
         if listed:
@@ -71,6 +77,10 @@ def _problems(row: Mapping[str, str]) -> list[str]:
     for column, cell in row.items():
         label = COLUMNS.get(column, column)
         if column in WEIGHTS and not cell:
+            continue
+        if column == OBLIGATION:
+            if not _OBLIGATION.fullmatch(cell):
+                problems.append(f"{column}: {cell[:40]!r} is no obligation. Write up to two capitals or digits.")
             continue
         problems += [f"{column}: {problem.text}" for _, problem in judge_field(label, _weight(label, cell))]
         if column in WEIGHTS and cell.startswith("-"):
@@ -90,6 +100,7 @@ def _entry(row: Mapping[str, str]) -> OpeningEntry:
         material=row["material"],
         items=int(row["items"]),
         weights=tuple(weights),
+        obligation=row.get(OBLIGATION, ""),
     )
 
 

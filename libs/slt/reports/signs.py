@@ -23,16 +23,21 @@ CATEGORY_CHANGES: Final = {
 }
 """Code -> (category it leaves, category it enters). One entry states the weights of both."""
 
-BOOK_SIGN: Final = dict.fromkeys(INCREASES, 1) | dict.fromkeys(DECREASES, -1) | {"DI": -1, "RM": 0, "RP": 0}
+OBLIGATION_CHANGES: Final = frozenset({"BR", "CR", "PR", "SR"})
+"""Codes of Euratom by which material goes from one safeguards obligation to another (annex III field 10). They move no
+book, and Code 10 has no word for them: they stand in the facts of Euratom reports only."""
+
+BOOK_SIGN: Final = (
+    dict.fromkeys(INCREASES, 1)
+    | dict.fromkeys(DECREASES, -1)
+    | dict.fromkeys(OBLIGATION_CHANGES, 0)
+    | {"DI": -1, "RM": 0, "RP": 0}
+)
 """Sign on the book of the area, for every code of an ICR but the category changes. DI = shipper - receiver, which may
 be negative, and the book decreases by it. Rebatching moves material between batches and leaves the area's book."""
 
 BATCH_SIGN: Final = BOOK_SIGN | {"RM": -1, "RP": 1}
 """Sign on the batch that the entry names."""
-
-OBLIGATION_CHANGES: Final = frozenset({"BR", "CR", "PR", "SR"})
-"""Codes of Euratom by which material goes from one safeguards obligation to another (annex III field 10). They move no
-book, and Code 10 has no word for them: they stand in the facts of Euratom reports only."""
 
 _ISOTOPE_CATEGORY: Final = dict.fromkeys((710, 720, 730, 740, 750, 760), PLUTONIUM) | {770: NATURAL, 780: DEPLETED}
 _URANIUM_ISOTOPES: Final = frozenset({640, 650, 660, 670, 680, 690})

@@ -15,44 +15,53 @@ ENTRIES_MAX: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningEntry:
-    """A batch at a key measurement point. `weights` are (weight label, milligrams); `material` is as in label 430."""
+    """A batch at a key measurement point. `weights` are (weight label, milligrams); `material` is as in label 430.
+
+    What of a batch is under another safeguards obligation is an entry of its own (`obligation`: Euratom field 30).
+    """
 
     batch: str
     kmp: str
     material: str
     items: int
     weights: tuple[tuple[int, int], ...]
+    obligation: str = ""
 
     def to_value(self) -> list[Value]:
         weights: list[Value] = [[label, milligrams] for label, milligrams in self.weights]
-        return [self.batch, self.kmp, self.material, self.items, weights]
+        return [self.batch, self.kmp, self.material, self.items, weights, self.obligation]
 
     @classmethod
     def from_value(cls, value: Value) -> "OpeningEntry":
-        batch, kmp, material, items, weights = shapes.array(value, "opening entry", 5)
+        batch, kmp, material, items, weights, obligation = shapes.array(value, "opening entry", 6)
         return cls(
             batch=shapes.text(batch, "opening entry: batch", low=1, high=16),
             kmp=shapes.text(kmp, "opening entry: kmp", high=2),
             material=shapes.text(material, "opening entry: material", high=16),
             items=shapes.integer(items, "opening entry: items", high=2**32 - 1),
             weights=tuple(_weight(item) for item in shapes.array(weights, "opening entry: weights", high=64)),
+            obligation=shapes.text(obligation, "opening entry: obligation", high=2),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The physical inventory of `mba` taken on `pit` ("YYYYMMDD"). A batch stands once at a measurement point."""
+    """The physical inventory of `mba` taken on `pit` ("YYYYMMDD").
+
+    A batch stands once at a measurement point under an obligation.
+    """
 
     mba: str
     pit: str
     entries: tuple[OpeningEntry, ...]
 
     def __post_init__(self) -> None:
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str, str]] = set()
         for entry in self.entries:
-            if (entry.batch, entry.kmp) in seen:
+            place = (entry.batch, entry.kmp, entry.obligation)
+            if place in seen:
                 raise DecodeError(f"opening of {self.mba}: batch {entry.batch} stands twice at KMP {entry.kmp}")
-            seen.add((entry.batch, entry.kmp))
+            seen.add(place)
 
     @property
     def encoded(self) -> bytes:

@@ -5,12 +5,13 @@ from datetime import date
 from hypothesis import strategies as st
 
 from slt.reports import codes as code10
+from slt.reports.codes import CHANGES
 from slt.reports.euratom import Declaration
 from slt.reports.euratom.declaration import euratom_date, write_grams
 from slt.reports.euratom.fields import ANNEXES, Field
 from slt.reports.euratom.materials import CONTAINERS, FORMS, STATES, Material, from_euratom
 from slt.reports.quantities import format_quantity
-from slt.reports.signs import BOOK_SIGN
+from slt.reports.signs import CATEGORY_CHANGES
 
 TEXT = st.text('ABCXYZ019+-* =><.,()$%"?&', min_size=1, max_size=18)
 NAME = st.text("ABCXYZ019-", min_size=1, max_size=18)
@@ -46,8 +47,8 @@ LABEL_SETS = st.sampled_from(
         (630, 670, 610, 620, 700, 800), (700, 760), (630, 640),
     ]
 )  # fmt: skip
-ICR_CODES = [*sorted(BOOK_SIGN), "EN", "NE", "ND", "DE", "XX"]
-ICR_BOTH = sorted(BOOK_SIGN.keys() - {"DU", "DQ", "EU", "EQ", "RM", "RP"})
+ICR_CODES = [*sorted(CHANGES - CATEGORY_CHANGES.keys()), "EN", "NE", "ND", "DE", "XX"]
+ICR_BOTH = sorted(CHANGES - CATEGORY_CHANGES.keys() - {"DU", "DQ", "EU", "EQ", "RM", "RP"})
 MBR_BOTH = ["PB", "BA", "PE", "MF", "DI", "RD", "LD", "RABA", "NP", "LN"]
 MBR_CODES = ["PB", "BA", "PE", "MF", "BE", "DI", "RD", "LD", "RABA", "RALD", "NP", "LN"]
 

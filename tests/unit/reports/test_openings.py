@@ -22,6 +22,13 @@ def test_kilograms_need_no_unit_where_the_label_has_one() -> None:
     assert opening_from_csv(text, "XLT1", "20241231").entries[0].weights == ((610, 100_500_000),)
 
 
+def test_what_of_a_batch_is_under_another_obligation_has_a_line_of_its_own() -> None:
+    text = "batch,kmp,material,items,630,670,obligation\nB1,A,G/Q/K/B,1,60G,2G,P\nB1,A,G/Q/K/B,0,40G,1G,S\n"
+    opening = opening_from_csv(text, "XLF1", "20241231")
+    assert [(entry.batch, entry.obligation) for entry in opening.entries] == [("B1", "P"), ("B1", "S")]
+    assert parse_opening(opening.encoded) == opening
+
+
 @pytest.mark.parametrize("name", ["XLR1", "XLF1", "XLS1", "XLT1"])
 def test_a_sample_opening_round_trips(name: str) -> None:
     text = (FOLDER / "openings" / f"{name}.csv").read_text(encoding="utf-8")
@@ -46,6 +53,7 @@ def test_a_heading_alone_is_an_empty_inventory() -> None:
         (HEADING + "RC01,B,B/Q/4/G,1,1K,1G\n", "line 2: 630: .*grams"),
         (HEADING + "RC01,B,B/Q/4/G,1,-1G,\n", "negative"),
         (HEADING + "RC01,B,B/Q/4/G,1,,\n", "no weight"),
+        (HEADING[:-1] + ",obligation\nRC01,B,B/Q/4/G,1,1G,1G,psx\n", "line 2: obligation"),
         (HEADING + "RC01,B,B/Q/4/G,1,1G,1G,1G\n", "more cells"),
         (HEADING + "RC01,B\n", "line 2: material"),
         (HEADING + "RC01,B,B/Q/4/G,1,1G,1G\nRC01,B,B/Q/4/G,1,1G,1G\n", "line 3: .*line 2"),

@@ -5,14 +5,14 @@ from typing import Final
 
 from slt.inventory.case import Case
 from slt.inventory.keys import Kind, key
-from slt.inventory.periods import Flows, Pit, add_weights, day_after, flows_between, months_of
+from slt.inventory.periods import NOT_BALANCED, Flows, Pit, add_weights, day_after, flows_between, months_of
 from slt.inventory.rules.registry import Conflict, rule
 from slt.reports.facts import EntryFacts
 from slt.reports.findings import Severity
 from slt.reports.quantities import ELEMENT_LABELS, format_quantity
 from slt.reports.signs import BOOK_SIGN, CATEGORY_CHANGES
 
-_CHANGES: Final = (BOOK_SIGN.keys() | CATEGORY_CHANGES.keys()) - {"RM", "RP"}
+_CHANGES: Final = (BOOK_SIGN.keys() | CATEGORY_CHANGES.keys()) - NOT_BALANCED
 _ELEMENTS: Final = frozenset(ELEMENT_LABELS)
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from slt.inventory.batches import elements_of
 from slt.inventory.case import Case
-from slt.inventory.outcome import ACCOUNTS, Line
+from slt.inventory.outcome import ACCOUNTS, Line, obligation_changes
 from slt.inventory.rules.registry import Conflict, rule
 from slt.reports.quantities import format_quantity
 from slt.reports.signs import book_changes
@@ -59,6 +60,34 @@ def return_was_put_aside(case: Case) -> Iterator[Conflict]:
                 value=format_quantity(outstanding - left, label),
                 expected=f"at most {format_quantity(max(outstanding, 0), label)}",
             )
+
+
+@rule("C30", "reports.md 3.4; Regulation 302/2005 annex III fields 30 and 32", severity="warning", kinds="I")
+def obligation_is_not_negative(case: Case) -> Iterator[Conflict]:
+    """What leaves a safeguards obligation was under it. Only the element is asked, after the whole report."""
+    for obligation, (before, after) in case.outcome.obligations.items():
+        for label, left in elements_of(sorted(after.items())):
+            held = before.get(label, 0)
+            if left >= 0 or left >= held:
+                continue
+            entry = max(
+                (line.entry.number for line in case.outcome.changes if _takes(line, obligation, label)), default=None
+            )
+            yield Conflict(
+                f"By the books {format_quantity(held, label)} of label {label} of {case.facts.mba} are under "
+                f"obligation {obligation}, and this report takes {format_quantity(held - left, label)} from it. Check "
+                "the obligation, and whether a receipt or a change of obligation is missing.",
+                entry=entry,
+                label=str(label),
+                value=format_quantity(held - left, label),
+                expected=f"at most {format_quantity(max(held, 0), label)}",
+            )
+
+
+def _takes(line: Line, obligation: str, label: int) -> bool:
+    return line.direction > 0 and any(
+        name == obligation and dict(weights).get(label, 0) < 0 for name, weights in obligation_changes(line.entry)
+    )
 
 
 def _decreases(line: Line, category: int) -> bool:

@@ -36,8 +36,10 @@ URANIUM_PARTS: Final = (640, 650, 670, 680, 690)
 PLUTONIUM_PARTS: Final = (710, 720, 730, 740, 750)
 """Field 29: U-233, U-234, U-235, U-236, U-238; Pu-238 to Pu-242."""
 
+_OTHERS: Final = OBLIGATION_CHANGES | {"RM", "RP", "DU", "DQ", "EU", "EQ", "LN", "LD", "RS"}
+
 CHANGES: Final = MappingProxyType(
-    {code: code for code in BOOK_SIGN if code not in {"RM", "RP", "DU", "DQ", "EU", "EQ", "LN", "LD", "RS"}}
+    {code: code for code in BOOK_SIGN if code not in _OTHERS}
     | {"LN": "NL", "LD": "TE", "RS": "MP"}
     | dict.fromkeys(CATEGORY_CHANGES, "CC")
 )
