@@ -19,20 +19,23 @@ from slt.merkle.notes import NoteError, NoteVerifier, open_note
 from slt.merkle.proofs import ProofError, root_of_path, verify_inclusion
 from slt.merkle.tlog_proof import BadTlogProof, TlogProof, parse_tlog_proof
 from slt.statements.cbor import DecodeError
-from slt.statements.cose_receipts import CoseReceipt, Transparent, addressed, detach, parse_cose_receipt
+from slt.statements.cose_receipts import CoseReceipt, addressed, detach, parse_cose_receipt
 from slt.statements.genesis import Genesis
 from slt.statements.receipt_forms import Form, form_of
 from slt.statements.receipts import parse_receipt
 from slt.statements.signatures import ed25519_spki, kid_of
 from slt.statements.statement import Statement, body_digest, parse_statement, verify_statement
 
-PUBLISHED: Final[tuple[Link, ...]] = ("published place", "published signature")
-BARE: Final[tuple[Link, ...]] = ("form", "statement", "body", "key", "signature", *PUBLISHED)
-FULL: Final[tuple[Link, ...]] = ("form", *LINKS[: LINKS.index("form")], "agreement", *PUBLISHED)
+V1: Final[tuple[Link, ...]] = LINKS[: LINKS.index("form")]
+PUBLISHED: Final[dict[Form, tuple[Link, ...]]] = {
+    "v1": (),
+    "tlog-proof": ("published signature", "published place"),  # the root is read from the checkpoint
+    "cose": ("published place", "published signature"),  # the root is computed, and then found signed (RFC 9942)
+}
 
 NOT_IN_BARE: Final[dict[str, str]] = {
     "endorsements": "A bare proof carries none.",
-    "verdict": "Only that the log holds the statement; that logs hold accepted ones is the member's word.",
+    "verdict": "Only that it is in the log; that nothing but accepted statements is there is the member's word.",
     "verdict path": "A bare proof names no block.",
     "certificate": "Nothing shows that a final block holds the statement: one member's signature alone stands for it.",
     "findings": "A bare proof carries none.",
@@ -49,6 +52,7 @@ class Place:
     size: int
     root: Digest
     signed_by: str
+    iat: int | None = None  # seconds; of a COSE receipt: the time of the block, by that member's word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +105,14 @@ def order_of(data: bytes) -> tuple[str, ...]:
     """The links that verify_any looks at in `data`, in order; for telling which held before one broke."""
     form = form_of(data)
     if form == "v1":
-        return LINKS[: LINKS.index("form")]
+        return V1
     try:
         carried = parse_tlog_proof(data).extra if form == "tlog-proof" else detach(data).evidence
     except (BadTlogProof, DecodeError):
         carried = b""
-    return BARE if carried is None else FULL
+    if carried is None:
+        return ("form", "statement", "ledger", "body", "key", "signature", *PUBLISHED[form])
+    return ("form", *V1, "agreement", *PUBLISHED[form])
 
 
 def _tlog_proof(
@@ -122,7 +128,7 @@ def _tlog_proof(
 
     first = held("form", f"The bytes are a tlog-proof of entry {read.index} of a log.")
     if read.extra is not None:
-        return _full("tlog-proof", first, read.extra, genesis, place, body=body, entry=entry, cache=cache)
+        return _full("tlog-proof", first, read.extra, genesis, (read.index, place), body=body, entry=entry, cache=cache)
     if entry is None:
         raise BrokenLink("statement", "A bare tlog-proof does not hold its entry: give the statement beside it.")
     return _bare("tlog-proof", first, entry, genesis, place, body=body)
@@ -146,15 +152,9 @@ def _cose(
     if read.evidence is None:
         _same_entry(entry, read.statement)
         return _bare("cose", first, read.statement, genesis, place, body=body)
-    given = _given(read, entry)
-    return _full(
-        "cose", first, read.evidence, genesis, None if receipt is None else place, body=body, entry=given, cache=cache
-    )
-
-
-def _given(read: Transparent, entry: bytes | None) -> bytes:
     _same_entry(entry, read.statement)
-    return read.statement
+    published = None if receipt is None else (receipt.index, place)
+    return _full("cose", first, read.evidence, genesis, published, body=body, entry=read.statement, cache=cache)
 
 
 def _full(
@@ -162,32 +162,30 @@ def _full(
     first: Line,
     receipt: bytes,
     genesis: Genesis,
-    place_of: Callable[[bytes], Place] | None,
+    published: tuple[int, Callable[[bytes], Place]] | None,
     *,
     body: bytes | None,
     entry: bytes | None,
     cache: VerifierCache | None,
 ) -> Found:
-    """The receipt v1 that is carried beside, and then the published proof of the same statement."""
+    """The receipt v1 that is carried beside, and then the published proof of the same statement, by index."""
     proof = verify_receipt(receipt, genesis, body=body, cache=cache)
     statement = parse_receipt(receipt).statement
     _same_entry(entry, statement)
-    if (place_of is None) != (proof.log_index is None):
-        raise BrokenLink(
-            "agreement", "A place in the log is published exactly when the verdict gives one, and here it is not so."
-        )
     lines = [first, *lines_of(proof)]
-    if place_of is None:
+    if published is None:
+        if proof.log_index is not None:
+            raise BrokenLink("agreement", "The verdict names a place in the log, and no proof of it is attached.")
         lines.append(held("agreement", "The receipt v1 is about the statement to which it is attached."))
-        lines += [not_proved(link, "A rejected statement is not in the log.") for link in PUBLISHED]
+        lines += [not_proved(link, "A rejected statement is not in the log.") for link in PUBLISHED[form]]
         return Found(form=form, statement=None, proof=proof, place=None, lines=tuple(lines))
+    index, place_of = published
+    if index != proof.log_index:
+        named = "no place in the log" if proof.log_index is None else f"entry {proof.log_index}"
+        raise BrokenLink("agreement", f"The published proof is for entry {index}, and the verdict names {named}.")
     place = place_of(statement)
-    if place.index != proof.log_index:
-        raise BrokenLink(
-            "agreement", f"The published proof is for entry {place.index}, and the verdict names {proof.log_index}."
-        )
     lines.append(held("agreement", "The receipt v1 and the published proof speak of one statement at one index."))
-    lines += _published(place)
+    lines += _published(form, place)
     return Found(form=form, statement=None, proof=proof, place=place, lines=tuple(lines))
 
 
@@ -206,19 +204,19 @@ def _bare(
         raise BrokenLink("statement", f"The statement cannot be read: {error}.") from error
     if statement.aud != genesis.audience:
         raise BrokenLink(
-            "statement", f"The statement was made for ledger {statement.aud}, and this one is {genesis.audience}."
+            "ledger", f"The statement was made for ledger {statement.aud}, and this one is {genesis.audience}."
         )
     if body is not None and body_digest(body) != statement.body_digest:
         raise BrokenLink("body", "The body is not the one that the statement names.")
     lines = [
         first,
+        held("statement", f"It is about statement {statement.id.hex()} by {statement.iss}."),
         held("ledger", f"The statement is for ledger {genesis.origin}, chain id {genesis.chain_id.hex()}."),
-        held("statement", f"It is statement {statement.id.hex()} by {statement.iss}."),
         body_line(statement.body_digest, statement.media_type, None if body is None else len(body)),
         *_author(statement, genesis),
     ]
     place = place_of(entry)
-    lines += _published(place)
+    lines += _published(form, place)
     lines += [not_proved(link, text) for link, text in NOT_IN_BARE.items()]
     return Found(form=form, statement=statement, proof=None, place=place, lines=tuple(lines))
 
@@ -235,17 +233,18 @@ def _author(statement: Statement, genesis: Genesis) -> list[Line]:
         raise BrokenLink("signature", f"The author's signature of the statement does not hold: {error}.") from error
     dated = moment(statement.iat * 1000, whole=True)
     return [
-        held("key", f"The key {statement.kid.hex()} is that of {identity.name} in genesis."),
+        held("key", f"It is {identity.name}'s in genesis; whether it was revoked since, a bare proof does not show."),
         held("signature", f"That key signed the statement, dated {dated}."),
     ]
 
 
-def _published(place: Place) -> list[Line]:
-    where = f"The statement is entry {place.index} of a log of {place.size} entries with root {place.root.hex()}."
-    return [
-        held("published place", where),
-        held("published signature", f"{place.signed_by} signed that size and root for this ledger."),
-    ]
+def _published(form: Form, place: Place) -> list[Line]:
+    dated = "" if place.iat is None else f", dated {moment(place.iat * 1000, whole=True)}"
+    text = {
+        "published place": f"The statement is entry {place.index} of the log of {place.size} entries.",
+        "published signature": f"{place.signed_by} signed {place.size} entries, root {place.root.hex()}{dated}.",
+    }
+    return [held(link, text[link]) for link in PUBLISHED[form]]
 
 
 def _place_of_tlog_proof(read: TlogProof, leaf: Digest, genesis: Genesis) -> Place:
@@ -303,7 +302,7 @@ def _place_of_cose(read: CoseReceipt, statement: bytes, genesis: Genesis) -> Pla
             raise BrokenLink(
                 "published signature", f"{member.name} did not sign the root to which the path leads: {error}."
             ) from error
-        return Place(index=read.index, size=read.size, root=root, signed_by=member.name)
+        return Place(index=read.index, size=read.size, root=root, signed_by=member.name, iat=read.iat)
     raise BrokenLink("published signature", f"The receipt is signed by {read.kid.hex()}, whom genesis does not name.")
 
 

@@ -89,10 +89,10 @@ def _verdict(proof: Proof) -> str:
 
 
 def _log(proof: Proof) -> Line:
-    root = proof.log_root.hex()
     if proof.log_index is None:
         return not_proved("log", "A rejected statement is not in the log; verdict path and certificate prove it.")
-    return held("log", f"The statement is entry {proof.log_index} of that block's log: {proof.log_size}, root {root}.")
+    log = f"the log of {proof.log_size} entries with root {proof.log_root.hex()}"
+    return held("log", f"The statement is entry {proof.log_index} of {log}, to which that block commits.")
 
 
 def _findings(proof: Proof) -> Line:
