@@ -4,14 +4,14 @@ GET /v1/status               how far the chain goes, and the signed checkpoint o
 GET /v1/blocks?from=&count=  blocks in order of height
 GET /v1/blocks/{height}      one block with its verdicts
 GET /v1/statements/{id}      who stated what, and every verdict on it
-GET /v1/receipts/{id}        the receipt, application/cbor
+GET /v1/receipts/{id}        the receipt: v1 (application/cbor), or ?format=tlog-proof|cose, or what Accept names
 GET /v1/timeline/{id}        when each of the five stages received it and was done
 GET /v1/reports/{id}         all that this service knows about a report
 """
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
 from pydantic import BaseModel
 
 from services.ledger.core import Head
@@ -20,11 +20,20 @@ from services.ledger.reader import Reader
 from services.ledger.rows import StoredBlock, StoredEntry, timings_of
 from services.ledger.store import Store
 from slt.statements.genesis import Genesis
+from slt.statements.receipt_forms import (
+    MEDIA_TYPES_OF,
+    SUFFIX_OF,
+    Form,
+    NotInTheLog,
+    accepted_form,
+    as_cose,
+    as_tlog_proof,
+)
+from slt.statements.signatures import Signer
 from slt.statements.statement import parse_statement
 from slt.statements.verdicts import TABLE, Code
 
 BLOCKS_MAX: Final = 100
-CBOR: Final = "application/cbor"
 HEIGHT_MAX: Final = 2**63 - 1
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{64}$", description="statement id or submission id, hex")]
@@ -122,8 +131,11 @@ class ReportOf(BaseModel):
     stages: list[StageTimes]
 
 
-def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis) -> APIRouter:
-    """The routes of section 9 of the architecture. All of them read committed blocks only."""
+def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis, signer: Signer) -> APIRouter:
+    """The routes of section 9 of the architecture. All of them read committed blocks only.
+
+    `signer` holds the checkpoint key: a COSE receipt is signed when it is asked for, and always gives the same bytes.
+    """
     router = APIRouter(prefix="/v1", tags=["ledger"])
     lookup = _Lookup(store)
 
@@ -160,16 +172,40 @@ def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis) 
 
     @router.get(
         "/receipts/{id}",
-        summary="The receipt, which proves the verdict offline",
+        summary="The receipt, which proves the verdict offline, in one of three forms",
         response_class=Response,
-        responses={200: {"content": {CBOR: {}}}, 404: {"description": "no final verdict"}},
+        responses={
+            200: {"content": {media_type: {} for media_type in MEDIA_TYPES_OF.values()}},
+            404: {"description": "no final verdict, or, for a tlog-proof, a rejection: it is not in the log"},
+            406: {"description": "none of the media types in Accept is one of a receipt"},
+        },
     )
-    async def receipt(id: Id) -> Response:  # noqa: A002 - the name in the path
+    async def receipt(
+        id: Id,  # noqa: A002 - the name in the path
+        form: Annotated[Form | None, Query(alias="format", description="before Accept")] = None,
+        bare: Annotated[bool, Query(description="without the receipt v1 inside the published form")] = False,
+        accept: Annotated[str, Header()] = "*/*",
+    ) -> Response:
+        wanted = form or accepted_form(accept)
+        if wanted is None:
+            raise HTTPException(406, f"a receipt is one of {', '.join(MEDIA_TYPES_OF.values())}")
         entry = await lookup.decided(id)
         if not entry.verdict.final:
             raise HTTPException(404, f"its verdict ({_verdict(entry).verdict}) is void: it gives no receipt")
-        name = f'attachment; filename="{entry.verdict.statement_id.hex()}.receipt"'
-        return Response(await reader.receipt_of(entry), media_type=CBOR, headers={"Content-Disposition": name})
+        made = await reader.receipt_of(entry)
+        try:
+            match wanted:
+                case "v1":
+                    content = made
+                case "tlog-proof":
+                    content = as_tlog_proof(made, bare=bare)
+                case "cose":
+                    content = as_cose(made, signer, bare=bare)
+        except NotInTheLog as error:
+            raise HTTPException(404, str(error)) from None
+        name = f'attachment; filename="{entry.verdict.statement_id.hex()}{SUFFIX_OF[wanted]}"'
+        headers = {"Content-Disposition": name, "Vary": "Accept"}
+        return Response(content, media_type=MEDIA_TYPES_OF[wanted], headers=headers)
 
     @router.get("/timeline/{id}", summary="When each of the five stages received it and was done")
     async def timeline(id: Id) -> Timeline:  # noqa: A002 - the name in the path

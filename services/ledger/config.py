@@ -16,7 +16,7 @@ class Config(BaseConfig):
         setting(
             "SLT_CHECKPOINT_KEY",
             must_exist=True,
-            reason="PEM of the Ed25519 key that signs checkpoints and nothing else; genesis names it",
+            reason="PEM of the Ed25519 key that signs checkpoints, COSE receipts and nothing else; genesis names it",
         ),
     ]
     database_url: Annotated[

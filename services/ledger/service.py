@@ -19,6 +19,7 @@ from services.ledger.follower import STAGE, Follower, Parts
 from services.ledger.keeper import Keeper, open_keeper
 from services.ledger.reader import Reader
 from services.ledger.requests import Requests
+from services.ledger.signing import cose_signer
 from services.ledger.store import Store
 from slt.merkle.notes import NoteSigner
 from slt.runtime.stage import run_stage
@@ -51,7 +52,9 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
         requests = Requests(runtime, reader, answers, keeper)
         async with AsyncExitStack() as faces, asyncio.TaskGroup() as tasks:
             await faces.enter_async_context(requests.answering())
-            await faces.enter_async_context(runtime.serve_http(make_router(store, reader, keeper, runtime.genesis)))
+            await faces.enter_async_context(
+                runtime.serve_http(make_router(store, reader, keeper, runtime.genesis, cose_signer(signer)))
+            )
             publishing = tasks.create_task(answers.run())
             await _publish_what_a_crash_left(keeper, answers, reader)
             await runtime.run(

@@ -1,10 +1,10 @@
-"""The checkpoint key: the one that genesis gives our member, or none."""
+"""The checkpoint key: the one that genesis gives our member, or none. It signs checkpoints and COSE receipts."""
 
 from services.ledger.config import Config
 from slt.merkle.notes import NoteSigner
 from slt.runtime.settings import SettingsError
 from slt.statements.genesis import Genesis
-from slt.statements.signatures import signer_from_pem
+from slt.statements.signatures import Signer, signer_from_pem, signer_from_seed
 
 
 def checkpoint_signer(config: Config, genesis: Genesis) -> NoteSigner:
@@ -23,3 +23,8 @@ def checkpoint_signer(config: Config, genesis: Genesis) -> NoteSigner:
             [f"{variable}: its verifier key is {signer.vkey}, and genesis names {expected}; set that key"]
         )
     return signer
+
+
+def cose_signer(signer: NoteSigner) -> Signer:
+    """The same key, for COSE receipts: both kinds of message state the size and root of this log (README)."""
+    return signer_from_seed(signer.seed)

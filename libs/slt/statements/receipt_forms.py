@@ -23,6 +23,9 @@ MEDIA_TYPES_OF: Final[dict[Form, str]] = {
 }
 SUFFIX_OF: Final[dict[Form, str]] = {"v1": ".receipt", "tlog-proof": ".tlog-proof", "cose": ".cose"}
 
+_ANYTHING: Final = ("", "*/*", "application/*")
+_ALSO: Final[dict[Form, tuple[str, ...]]] = {"cose": ("application/cose",), "tlog-proof": ("text/*",)}
+
 
 class NotInTheLog(ValueError):
     """A rejected statement stands in no log, so what only proves a place there cannot be made for it."""
@@ -68,3 +71,18 @@ def as_cose(receipt: bytes, signer: Signer, *, bare: bool = False) -> bytes:
             ),
         )
     return attach(read.statement, receipts=receipts, evidence=None if bare else receipt)
+
+
+def accepted_form(accept: str) -> Form | None:
+    """The form that an HTTP Accept header asks for (RFC 9110 section 12.5.1); v1 where anything is welcome.
+
+    The first of its media types that a receipt has, whatever weights they bear; None when there is none.
+    """
+    for item in accept.split(","):
+        media_type = item.partition(";")[0].strip().lower()
+        if media_type in _ANYTHING:
+            return "v1"
+        for form, own in MEDIA_TYPES_OF.items():
+            if media_type in (own.partition(";")[0], *_ALSO.get(form, ())):
+                return form
+    return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,9 +55,9 @@ class Running:
     served: "asyncio.Task[None]"
     url: str = ""
 
-    async def get(self, path: str) -> httpx.Response:
+    async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> httpx.Response:
         async with httpx.AsyncClient() as client:
-            return await client.get(f"{self.url}{path}", timeout=DEADLINE_S)
+            return await client.get(f"{self.url}{path}", headers=headers, timeout=DEADLINE_S)
 
 
 @asynccontextmanager
