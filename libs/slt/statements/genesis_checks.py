@@ -30,6 +30,13 @@ from slt.statements.registry import (
 from slt.statements.signatures import algorithm_of, kid_of
 
 MODELS: Final = ("private", "consortium", "public")
+STATE_CHARS: Final = 2
+"""Of a State code: the country of label 001 (reports.md 1.3)."""
+AREA_CHARS: Final = 4
+"""Of a facility and of an MBA code: labels 207 and 307."""
+REPORT_NUMBER_MAX: Final = 999_999_999
+"""Largest report number that label 001 can hold."""
+
 Anchors = Mapping[str, bytes]
 
 
@@ -58,17 +65,7 @@ def check_parameters(values: Mapping[str, int]) -> None:
 
 def check_members(members: Sequence[Member], authority: TermAuthority, *, origin: str, model: str) -> None:
     """Members, and the term authority that a private ledger has."""
-    if not members:
-        raise GenesisError("members: there must be at least one")
-    if len(members) > 256:
-        raise GenesisError(f"members: at most 256, not {len(members)}")
-    ids = [member.id for member in members]
-    if ids != sorted(set(ids)):
-        raise GenesisError(f"members: ids must ascend and be unique, not {ids}")
-    _unique([member.name for member in members], "members: name")
-    keys: dict[bytes, str] = {}
-    for member in members:
-        _check_member(member, origin, model, keys)
+    keys = check_member_list(members, origin=origin, model=model)
     if model == "private":
         if not 1 <= authority.threshold <= len(authority.keys):
             raise GenesisError(
@@ -81,9 +78,25 @@ def check_members(members: Sequence[Member], authority: TermAuthority, *, origin
         raise GenesisError(f"term_authority: only a private ledger has one; remove it from this {model} ledger")
 
 
+def check_member_list(members: Sequence[Member], *, origin: str, model: str) -> dict[bytes, str]:
+    """Members by themselves. Returns their keys, and whose each is."""
+    if not members:
+        raise GenesisError("members: there must be at least one")
+    if len(members) > 256:
+        raise GenesisError(f"members: at most 256, not {len(members)}")
+    ids = [member.id for member in members]
+    if ids != sorted(set(ids)):
+        raise GenesisError(f"members: ids must ascend and be unique, not {ids}")
+    _unique([member.name for member in members], "members: name")
+    keys: dict[bytes, str] = {}
+    for member in members:
+        _check_member(member, origin, model, keys)
+    return keys
+
+
 def check_anchors(anchors: Anchors) -> None:
     for state, certificate in anchors.items():
-        _code(state, "anchors: State")
+        _code(state, "anchors: State", STATE_CHARS)
         read_certificate(certificate, f"anchor of {state}")
 
 
@@ -93,17 +106,32 @@ def check_identities(identities: Sequence[Identity], anchors: Anchors, mbas: Seq
     areas = {(mba.state, mba.mba) for mba in mbas}
     for identity in identities:
         what = f"identity {identity.name}"
-        _name(identity.name, "identities: name")
-        _one_of(identity.role, ROLES, f"{what}: role")
+        check_identity(identity)
         if identity.state not in anchors:
             raise GenesisError(f"{what}: State {identity.state!r} has no anchor; add one or correct the State")
-        _unique(identity.mbas, f"{what}: mbas")
         for mba in identity.mbas:
             if (identity.state, mba) not in areas:
                 raise GenesisError(f"{what}: there is no MBA {mba} in State {identity.state}")
-        if identity.role == "reporter" and not identity.mbas:
-            raise GenesisError(f"{what}: a reporter names at least one MBA in mbas")
         _check_key(identity, what)
+
+
+def check_identity(identity: Identity) -> None:
+    """An identity by itself, without its certificate: what every member sees alike, whatever X.509 library it has."""
+    what = f"identity {identity.name}"
+    _name(identity.name, "identities: name")
+    _one_of(identity.role, ROLES, f"{what}: role")
+    _code(identity.state, f"{what}: State", STATE_CHARS)
+    _unique(identity.mbas, f"{what}: mbas")
+    if identity.role == "reporter" and not identity.mbas:
+        raise GenesisError(f"{what}: a reporter names at least one MBA in mbas")
+    if not identity.not_before < identity.not_after:
+        raise GenesisError(
+            f"{what}: not_before ({identity.not_before}) must come before not_after ({identity.not_after})"
+        )
+    try:
+        algorithm_of(identity.spki)
+    except BadSignature as error:
+        raise GenesisError(f"{what}: {error}; use an Ed25519, P-256 or ML-DSA-65 key") from None
 
 
 def check_issued(identities: Sequence[Identity], anchors: Anchors) -> None:
@@ -123,21 +151,30 @@ def check_issued(identities: Sequence[Identity], anchors: Anchors) -> None:
 def check_mbas(mbas: Sequence[Mba]) -> None:
     _unique([f"{mba.state}/{mba.mba}" for mba in mbas], "mbas: State and MBA")
     for mba in mbas:
-        what = f"mba {mba.state}/{mba.mba}"
-        for name, code in (("state", mba.state), ("mba", mba.mba), ("facility", mba.facility)):
-            _code(code, f"{what}: {name}")
-        _one_of(mba.type, MBA_TYPES, f"{what}: type")
-        _one_of(mba.kind, MBA_KINDS, f"{what}: kind")
-        _one_of(mba.endorsement, ENDORSEMENTS, f"{what}: endorsement")
-        if not 1 <= len(mba.profile) <= 32 or not NAME.fullmatch(mba.profile):
-            raise GenesisError(f"{what}: profile must be 1 to 32 characters, for example 'iaea'")
-        for kmps in (mba.flow_kmps, mba.inventory_kmps):
-            if not all(KMP.fullmatch(kmp) for kmp in kmps):
-                raise GenesisError(f"{what}: a KMP is 1 or 2 characters of A-Z 0-9, not {list(kmps)}")
-            _unique(kmps, f"{what}: KMP")
-        if not 0 <= mba.last_report_number < 2**32:
-            raise GenesisError(f"{what}: last_report_number must be 0 (none) or the number of the last report")
-        _check_dates(mba, what)
+        check_mba(mba)
+
+
+def check_mba(mba: Mba) -> None:
+    """An area by itself."""
+    what = f"mba {mba.state}/{mba.mba}"
+    _code(mba.state, f"{what}: state", STATE_CHARS)
+    _code(mba.mba, f"{what}: mba", AREA_CHARS)
+    _code(mba.facility, f"{what}: facility", AREA_CHARS)
+    _one_of(mba.type, MBA_TYPES, f"{what}: type")
+    _one_of(mba.kind, MBA_KINDS, f"{what}: kind")
+    _one_of(mba.endorsement, ENDORSEMENTS, f"{what}: endorsement")
+    if not 1 <= len(mba.profile) <= 32 or not NAME.fullmatch(mba.profile):
+        raise GenesisError(f"{what}: profile must be 1 to 32 characters, for example 'iaea'")
+    for kmps in (mba.flow_kmps, mba.inventory_kmps):
+        if not all(KMP.fullmatch(kmp) for kmp in kmps):
+            raise GenesisError(f"{what}: a KMP is 1 or 2 characters of A-Z 0-9, not {list(kmps)}")
+        _unique(kmps, f"{what}: KMP")
+    if not 0 <= mba.last_report_number < REPORT_NUMBER_MAX:
+        raise GenesisError(
+            f"{what}: last_report_number must be 0 (none) or the number of the last report, below "
+            f"{REPORT_NUMBER_MAX}, which is the last one there can be; not {mba.last_report_number}"
+        )
+    _check_dates(mba, what)
 
 
 def _check_dates(mba: Mba, what: str) -> None:
@@ -186,10 +223,6 @@ def _check_key(identity: Identity, what: str) -> None:
         raise GenesisError(f"{what}: the certificate holds another key than the one given as spki")
     if identity.kid != kid_of(spki):
         raise GenesisError(f"{what}: kid must be {kid_of(spki).hex()}, the SHA-256 of the certificate's key")
-    try:
-        algorithm_of(spki)
-    except BadSignature as error:
-        raise GenesisError(f"{what}: {error}; use an Ed25519, P-256 or ML-DSA-65 key") from None
     first, last = certificate.not_before, certificate.not_after
     if not first <= identity.not_before < identity.not_after <= last:
         raise GenesisError(
@@ -226,9 +259,10 @@ def _name(value: str, what: str) -> None:
         raise GenesisError(f"{what}: must be 1 to {NAME_CHARS_MAX} characters without control characters")
 
 
-def _code(value: str, what: str) -> None:
-    if not CODE.fullmatch(value):
-        raise GenesisError(f"{what}: must be 1 to 4 characters of A-Z 0-9 -, not {value!r}")
+def _code(value: str, what: str, length: int) -> None:
+    """Reports write these codes in labels of fixed length (V06, V07): an area with a shorter one could never report."""
+    if not CODE.fullmatch(value) or len(value) != length:
+        raise GenesisError(f"{what}: must be {length} characters of A-Z 0-9 - (fill with -), not {value!r}")
 
 
 def _date(value: str, what: str) -> None:

@@ -59,7 +59,7 @@ def test_the_sample_world_becomes_a_ledger_with_everything_it_names(tmp_path: Pa
     assert [one.mba for one in genesis.mbas] == ["XLR1", "XLF1", "XLS1", "XLT1"]
     assert all((folder.reports / f"{name}.code10").is_file() for name in YEAR)
     for mba in genesis.mbas:
-        opening = parse_opening((folder.openings / f"{mba.mba}.cbor").read_bytes())
+        opening = parse_opening((folder.openings / f"{mba.state}-{mba.mba}.cbor").read_bytes())
         assert opening.digest == mba.opening
     assert {path.stem for path in folder.keys.glob("*.pem") if ".cert" not in path.name} == {
         one.name for one in genesis.identities
@@ -110,6 +110,26 @@ def test_a_world_that_makes_no_ledger_leaves_nothing_behind(tmp_path: Path) -> N
     with pytest.raises(WrongUse, match="nobody reads mbas_typo"):
         make(tmp_path / "ledger", world=source)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_two_states_may_have_areas_of_one_code_with_openings_of_their_own(tmp_path: Path) -> None:
+    source = world(tmp_path)
+    text = source.read_text(encoding="utf-8")
+    area = text[text.index("[[mba]]") :]
+    for state, batch in (("XL", "B1"), ("XF", "B2")):
+        (tmp_path / f"{state}.csv").write_text(
+            f"batch,kmp,material,items,610\n{batch},A,O/Q/N/D,0,1\n", encoding="utf-8"
+        )
+    there = 'last_pit = "20251231"\nopening = "{}.csv"\n'
+    person = (
+        text[text.index("[[identity]]") : text.index("[[mba]]")].replace('XL"', 'XF"').replace('"plant"', '"other"')
+    )
+    both = area + there.format("XL") + person + area.replace('"XL"', '"XF"') + there.format("XF")
+    source.write_text(text.replace(area, both), encoding="utf-8")
+    folder = make(tmp_path / "ledger", world=source)
+    found = {f"{mba.state}-{mba.mba}.cbor": mba.opening for mba in folder.genesis().mbas}
+    assert {path.name: parse_opening(path.read_bytes()).digest for path in folder.openings.iterdir()} == found
+    assert len(set(found.values())) == 2
 
 
 def test_a_profile_that_no_rules_know_is_refused_with_those_that_there_are(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from slt.client.errors import WrongUse
 from slt.client.files import sync_folder, write_durably, write_private
@@ -54,6 +54,8 @@ FIRST_TERM: Final = 1
 REFERENCE_VERSION: Final = 1
 SERVICE_CERTIFICATE_DAYS: Final = 3653  # ten years: refusals are kept, and a member renews its services' keys at will
 DAY_MS: Final = 86_400_000
+
+Openings: TypeAlias = dict[tuple[str, str], Opening]  # (State, MBA) -> its opening inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +127,7 @@ def _build(folder: Folder, world: World, *, now: datetime) -> Genesis:
     anchors = _anchors(world, now=now)
     identities = [_identity(one, anchors[one.state], now=now) for one in world.identities]
     with_opening = [one for one in world.mbas if one.opening is not None]
-    openings = {one.mba: _opening(one) for one in with_opening}
-    if len(openings) < len(with_opening):
-        raise WrongUse("Two States have an opening for MBAs of the same code: the files of this folder go by the code")
+    openings = {(one.state, one.mba): _opening(one) for one in with_opening}
     genesis = _genesis(world, keys, anchors, identities, openings)
     _write_public(folder, genesis, openings)
     _write_identities(folder, anchors, identities)
@@ -196,7 +196,7 @@ def _genesis(
     keys: MemberKeys,
     anchors: dict[str, Anchor],
     identities: Sequence[MadeIdentity],
-    openings: dict[str, Opening],
+    openings: Openings,
 ) -> Genesis:
     def mba(one: WorldMba) -> Mba:
         return Mba(
@@ -214,7 +214,7 @@ def _genesis(
             unified=one.unified,
             last_report_number=one.last_report_number,
             last_pit=one.last_pit,
-            opening=openings[one.mba].digest if one.mba in openings else None,
+            opening=openings[one.state, one.mba].digest if (one.state, one.mba) in openings else None,
         )
 
     member = Member(
@@ -249,7 +249,7 @@ def _checkpoint_signer(origin: str, pem: bytes) -> NoteSigner:
     return NoteSigner.of(origin, seed)
 
 
-def _write_public(folder: Folder, genesis: Genesis, openings: dict[str, Opening]) -> None:
+def _write_public(folder: Folder, genesis: Genesis, openings: Openings) -> None:
     """genesis.toml for people, genesis.cbor for programs. Both are read back: what nobody can read is not a genesis."""
     toml = genesis_to_toml(genesis)
     assert parse_genesis(genesis.encoded).chain_id == genesis.chain_id
@@ -257,8 +257,8 @@ def _write_public(folder: Folder, genesis: Genesis, openings: dict[str, Opening]
     write_durably(folder.root / "genesis.toml", toml.encode())
     write_durably(folder.genesis_file, genesis.encoded)
     folder.openings.mkdir()
-    for mba, opening in openings.items():
-        write_durably(folder.openings / f"{mba}.cbor", opening.encoded)
+    for (state, mba), opening in openings.items():  # two States may use one code
+        write_durably(folder.openings / f"{state}-{mba}.cbor", opening.encoded)
 
 
 def _write_identities(folder: Folder, anchors: dict[str, Anchor], identities: Sequence[MadeIdentity]) -> None:
