@@ -18,6 +18,10 @@ class BadCheckpoint(ValueError):
     """The text is not a checkpoint. The message says where."""
 
 
+class WrongEmptyRoot(BadCheckpoint):
+    """A log without entries has one root, and this is another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The log named `origin` had `size` entries and this `root` (32 bytes)."""
@@ -33,7 +37,7 @@ class Checkpoint:
         if len(self.root) != DIGEST_BYTES:
             raise BadCheckpoint(f"a root is 32 bytes, not {len(self.root)}")
         if self.size == 0 and self.root != EMPTY_ROOT:
-            raise BadCheckpoint("a log without entries has the empty root")
+            raise WrongEmptyRoot("a log without entries has the empty root")
 
     def text(self) -> str:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"

@@ -13,9 +13,9 @@ from hashlib import sha256
 from slt.merkle.ed25519 import SIGNATURE_BYTES, BadSignature, check_on_curve, public_of, sign_ed25519, verify_ed25519
 
 ED25519_NOTE = b"\x01"
-NOTE_BYTES_MAX = 64 * 1024
+NOTE_BYTES_MAX = 256 * 1024  # 32 signatures of a post-quantum key, in base64, and a text.
 SIGNATURES_MAX = 32  # The specification asks for at least 16.
-NAME_CHARS_MAX = 128
+NAME_CHARS_MAX = 255  # A cosignature message gives the length of a name in one byte.
 _KEY_ID_BYTES = 4
 _DASH = "\N{EM DASH} "
 
@@ -33,7 +33,7 @@ class NoteVerifier:
     public_key: bytes
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         try:
             check_on_curve(self.public_key)
         except BadSignature as error:
@@ -91,6 +91,20 @@ class NoteSigner:
         return sign_ed25519(self.seed, self.verifier.public_key, text.encode())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSignature:
+    """One signature line: whose it says to be, and the bytes behind the key id. Nothing is verified."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    @property
+    def line(self) -> str:
+        """With its newline."""
+        return f"{_DASH}{self.name} {b64encode(self.key_id + self.signature).decode()}\n"
+
+
 def key_id(name: str, public_key: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + ED25519_NOTE + public_key).digest()[:_KEY_ID_BYTES]
 
@@ -113,30 +127,47 @@ def open_note(note: str, verifiers: Sequence[NoteVerifier], *, exact: bool = Fal
     note. With `exact` the note carries exactly one signature for each verifier, in the verifiers' order, and nothing
     else, so that no byte of it is free. Raises NoteError.
     """
-    text, lines = _parted(note)
+    text, lines = split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
     signed: list[NoteVerifier] = []
     for line in lines:
-        name, blob = _signature_line(line)
-        verifier = known.get((name, blob[:_KEY_ID_BYTES]))
+        verifier = known.get((line.name, line.key_id))
         if verifier is None:
             if exact:
-                raise NoteError(f"the note carries a signature by {name} {blob[:4].hex()}, whom nobody asked for")
+                raise NoteError(
+                    f"the note carries a signature by {line.name} {line.key_id.hex()}, whom nobody asked for"
+                )
             continue
         if verifier in signed:
-            raise NoteError(f"the note carries two signatures by {name}")
-        if len(blob) != _KEY_ID_BYTES + SIGNATURE_BYTES:
-            raise NoteError(f"the signature by {name} is not 64 bytes")
+            raise NoteError(f"the note carries two signatures by {line.name}")
+        if len(line.signature) != SIGNATURE_BYTES:
+            raise NoteError(f"the signature by {line.name} is not 64 bytes")
         try:
-            verify_ed25519(verifier.public_key, text.encode(), blob[_KEY_ID_BYTES:])
+            verify_ed25519(verifier.public_key, text.encode(), line.signature)
         except BadSignature as error:
-            raise NoteError(f"the signature by {name} does not hold: {error}") from None
+            raise NoteError(f"the signature by {line.name} does not hold: {error}") from None
         signed.append(verifier)
     if exact and signed != list(verifiers):
         raise NoteError("the note does not carry exactly one signature by each expected key, in their order")
     if not signed:
         raise NoteError("the note carries no signature by a known key")
     return text
+
+
+def split_note(note: str) -> tuple[str, list[NoteSignature]]:
+    """The text of `note`, with its last newline, and its signature lines, none of them verified. Raises NoteError."""
+    text, lines = _parted(note)
+    return text, [_signature_line(line) for line in lines]
+
+
+def signature_lines(text: str) -> list[NoteSignature]:
+    """Signature lines that travel without a note, as a witness answers. Raises NoteError unless there is 1 at least."""
+    if not text.endswith("\n") or len(text) > NOTE_BYTES_MAX:
+        raise NoteError("signature lines end in a newline each")
+    lines = text.split("\n")[:-1]
+    if len(lines) > SIGNATURES_MAX:
+        raise NoteError(f"at most {SIGNATURES_MAX} signature lines, not {len(lines)}")
+    return [_signature_line(line) for line in lines]
 
 
 def strict_b64decode(text: str, what: str) -> bytes:
@@ -165,17 +196,17 @@ def _parted(note: str) -> tuple[str, list[str]]:
     return text, lines
 
 
-def _signature_line(line: str) -> tuple[str, bytes]:
+def _signature_line(line: str) -> NoteSignature:
     if not line.startswith(_DASH):
         raise NoteError("a signature line begins with an em dash and a space")
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not space:
         raise NoteError("a signature line is a dash, a key name and base64")
-    _check_name(name)
+    check_name(name)
     blob = strict_b64decode(encoded, f"signature by {name}")
     if len(blob) <= _KEY_ID_BYTES:
         raise NoteError(f"the signature by {name} is empty")
-    return name, blob
+    return NoteSignature(name=name, key_id=blob[:_KEY_ID_BYTES], signature=blob[_KEY_ID_BYTES:])
 
 
 def _check_text(text: str) -> None:
@@ -191,6 +222,7 @@ def _check_text(text: str) -> None:
         raise NoteError("the text of a note holds no control character but newline")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise NoteError unless `name` can name a key."""
     if not 1 <= len(name) <= NAME_CHARS_MAX or "+" in name or any(char.isspace() or char < " " for char in name):
         raise NoteError(f"a key name is 1 to {NAME_CHARS_MAX} characters without space and '+': {name[:40]!r}")
