@@ -126,7 +126,7 @@ def check_identity(identity: Identity) -> None:
         raise GenesisError(f"{what}: a reporter names at least one MBA in mbas")
     if not identity.not_before < identity.not_after:
         raise GenesisError(
-            f"{what}: not_before ({identity.not_before}) must come before not_after ({identity.not_after})"
+            f"{what}: not_before ({identity.not_before}) and not_after ({identity.not_after}) must come in this order"
         )
     try:
         algorithm_of(identity.spki)

@@ -31,6 +31,12 @@ class Code(IntEnum):
     BODY_MISSING = 9
     BODY_WRONG = 10
     NOT_AS_STATED = 11  # A06
+    MAY_NOT_GOVERN = 12
+    APPROVAL_MISSING = 13
+    APPROVAL_BAD = 14
+    CHANGE_INVALID = 15
+    CHANGE_TOO_LATE = 16
+    CHANGE_CONFLICT = 17
     V01 = 101
     V02 = 102
     V03 = 103
@@ -198,6 +204,42 @@ _BY_HAND: Final = (
         True,
         "A06",
         "Submit the file again, so that the statement names the country, MBA and number that the file holds.",
+    ),
+    (
+        Code.MAY_NOT_GOVERN,
+        "may-not-govern",
+        True,
+        None,
+        "Have a State's authority or a member sign the change, under its own name; that makes a new statement.",
+    ),
+    (
+        Code.APPROVAL_MISSING,
+        "approval-missing",
+        False,
+        None,
+        "Collect the approvals of those who decide, and submit this statement again with them.",
+    ),
+    (
+        Code.APPROVAL_BAD,
+        "approval-bad",
+        False,
+        None,
+        "Submit this statement again without the approval that does not hold, or with a new one.",
+    ),
+    (Code.CHANGE_INVALID, "change-invalid", True, None, "Correct the change and sign a new statement."),
+    (
+        Code.CHANGE_TOO_LATE,
+        "change-too-late",
+        True,
+        None,
+        "Name a later effective height and sign a new statement.",
+    ),
+    (
+        Code.CHANGE_CONFLICT,
+        "change-conflict",
+        True,
+        None,
+        "Look at what is registered and announced, and sign a new statement if the change is still wanted.",
     ),
 )
 

@@ -33,6 +33,8 @@ VOID = {
     Code.ENDORSEMENT_BAD,
     Code.BODY_MISSING,
     Code.BODY_WRONG,
+    Code.APPROVAL_MISSING,
+    Code.APPROVAL_BAD,
     Code.C02,
 }
 
@@ -81,7 +83,7 @@ def test_numbers_and_rules_lead_to_each_other() -> None:
     assert rule_of(Code.ACCEPTED) is None
     with pytest.raises(KeyError):
         code_of_rule("V17")
-    for unknown in (-1, 12, 99, 117, 231):
+    for unknown in (-1, 18, 99, 117, 231):
         with pytest.raises(ValueError):
             rule_of(unknown)
         with pytest.raises(ValueError):
@@ -101,8 +103,8 @@ def test_a_verdict_has_a_log_index_exactly_when_it_is_accepted() -> None:
     with pytest.raises(ValueError, match="log index"):
         Verdict(code=Code.V07, log_index=1, **common)
     with pytest.raises(ValueError, match="no verdict code"):
-        Verdict(code=12, **common)
-    values: list[Value] = [[bytes(32), 12, None, None, 1, None, None], [bytes(32), 0, None, None, 1, None, None]]
+        Verdict(code=18, **common)
+    values: list[Value] = [[bytes(32), 18, None, None, 1, None, None], [bytes(32), 0, None, None, 1, None, None]]
     for value in values:
         with pytest.raises(DecodeError):
             Verdict.from_value(value)
