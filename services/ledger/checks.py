@@ -21,7 +21,7 @@ _packer: Final = msgspec.msgpack.Encoder()
 
 def crc_of(row: Mapping[str, Any]) -> int:
     """CRC-32 (ISO 3309, as in zlib) over the MessagePack of [column, value] by column, without `crc` itself."""
-    return crc32(_packer.encode([(name, row[name]) for name in sorted(row) if name != CRC]))
+    return crc32(_packer.encode([(str(name), row[name]) for name in sorted(row) if name != CRC]))
 
 
 def sealed(row: Row) -> Row:

@@ -166,7 +166,7 @@ class Follower:
     async def _keep_evidence(self, block: Block, error: SplitLedger) -> None:
         """Both blocks as files: each is signed by somebody who should not have signed the other."""
         self.split = True
-        stored = await self._reader.block(error.height)
+        stored = await self._reader.encoded(error.height)
         self._evidence.mkdir(exist_ok=True)
         durable_write(self._evidence / f"{error.height}-{error.stored.hex()}.block", stored or b"")
         durable_write(self._evidence / f"{error.height}-{error.other.hex()}.block", encode(block))

@@ -161,8 +161,8 @@ async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head
     )
 
 
-def genesis_row(genesis: Genesis, signer: NoteSigner, now_ms: int) -> Row:
-    """Height 0: the log has its entry 0, and nobody gets a receipt for it."""
+def genesis_row(genesis: Genesis, signer: NoteSigner | None, now_ms: int) -> Row:
+    """Height 0: the log has its entry 0, and nobody gets a receipt for it. Without a signer there is no checkpoint."""
     frontier = Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))])
     row: Row = {
         "height": 0,
@@ -174,7 +174,7 @@ def genesis_row(genesis: Genesis, signer: NoteSigner, now_ms: int) -> Row:
         "frontier": frontier.encoded,
         "header": genesis.encoded,
         "certificate": b"",
-        "checkpoint": checkpoint_note(genesis, frontier, signer),
+        "checkpoint": "" if signer is None else checkpoint_note(genesis, frontier, signer),
         "received_ms": now_ms,
         "stored_ms": now_ms,
     }

@@ -62,14 +62,19 @@ class Reader:
         blocks: list[bytes] = []
         room = BLOCKS_BYTES
         for height in range(max(1, from_height), max(1, from_height) + min(count, BLOCKS_AT_ONCE_MAX)):
-            encoded = await self.block(height)
+            encoded = await self.encoded(height)
             if encoded is None or (blocks and len(encoded) > room):
                 break
             blocks.append(encoded)
             room -= len(encoded)
         return blocks
 
-    async def block(self, height: int) -> bytes | None:
+    async def encoded(self, height: int) -> bytes | None:
+        """`block`, as it is sent."""
+        block = await self.block(height)
+        return None if block is None else await asyncio.get_running_loop().run_in_executor(self._pool, encode, block)
+
+    async def block(self, height: int) -> Block | None:
         """The block as it came, but for traces and for bodies that were not their statements'."""
         block = await self._store.block(height) if height else None
         if block is None:
@@ -78,7 +83,7 @@ class Reader:
         previous = [await self._previous(batch) for batch in batches]
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._pool, _encoded_block, block, list(zip(batches, previous, strict=True)), entries, self._store.keys
+            self._pool, _block_of, block, list(zip(batches, previous, strict=True)), entries, self._store.keys
         )
 
     async def _previous(self, batch: StoredBatch) -> bytes:
@@ -116,24 +121,21 @@ def _proofs(block: StoredBlock, chain_id: bytes, verdicts: Sequence[tuple[bytes,
     return proofs_of_stored(block, chain_id, [verdict for verdict, _ in verdicts], leaves)
 
 
-def _encoded_block(
+def _block_of(
     block: StoredBlock,
     batches: Sequence[tuple[StoredBatch, bytes]],
     entries: Sequence[StoredEntry],
     keys: Mapping[bytes, bytes],
-) -> bytes:
+) -> Block:
+    """The block that its rows make. `batches`: each with the digest of its author's batch before."""
     rest = iter(entries)
-    return encode(
-        Block(
-            height=block.height,
-            header=block.header,
-            certificate=block.certificate,
-            batches=[
-                _block_batch(batch, previous, list(islice(rest, batch.entries)), keys) for batch, previous in batches
-            ],
-            verdicts=[entry.verdict_cbor for entry in entries],
-            findings=[entry.findings.all for entry in entries],
-        )
+    return Block(
+        height=block.height,
+        header=block.header,
+        certificate=block.certificate,
+        batches=[_block_batch(batch, previous, list(islice(rest, batch.entries)), keys) for batch, previous in batches],
+        verdicts=[entry.verdict_cbor for entry in entries],
+        findings=[entry.findings.all for entry in entries],
     )
 
 

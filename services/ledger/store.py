@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -56,11 +57,22 @@ class Store:
                 await connection.execute(insert(BLOCKS), first)
                 await connection.execute(insert(MARKS), _mark_row(0))
             elif bytes(block_id) != genesis.chain_id:
-                raise ForeignLedger(
-                    f"this database holds ledger {bytes(block_id).hex()}; the genesis file is {genesis.chain_id.hex()}"
-                )
-            for row in await connection.execute(select(KEYS)):
-                self._keys[bytes(row.kid)] = bytes(row.spki)
+                raise ForeignLedger(_foreign(bytes(block_id), genesis))
+            await self._read_keys(connection)
+
+    async def attach(self, genesis: Genesis) -> None:
+        """Read a database that a ledger has filled, and write nothing. Raises ForeignLedger, also when it is empty."""
+        async with self._engine.connect() as connection:
+            block_id = await connection.scalar(select(BLOCKS.c.block_id).where(BLOCKS.c.height == 0))
+            if block_id is None:
+                raise ForeignLedger("this database holds no ledger; is it the folder or the URL of the ledger service?")
+            if bytes(block_id) != genesis.chain_id:
+                raise ForeignLedger(_foreign(bytes(block_id), genesis))
+            await self._read_keys(connection)
+
+    async def _read_keys(self, connection: AsyncConnection) -> None:
+        for row in await connection.execute(select(KEYS)):
+            self._keys[bytes(row.kid)] = bytes(row.spki)
 
     async def append(
         self, block: Row, tables: Mapping[str, list[Row]], keys: Mapping[bytes, bytes], *, published: int
@@ -99,9 +111,7 @@ class Store:
     # The chain
 
     async def last_block(self) -> StoredBlock:
-        async with self._engine.connect() as connection:
-            height = await connection.scalar(select(func.max(BLOCKS.c.height)))
-        block = await self.block(int(height or 0))
+        block = await self.block(await self.height())
         assert block is not None, "begin() stores height 0"
         return block
 
@@ -160,6 +170,43 @@ class Store:
                 select(BATCHES.c.digest).where(BATCHES.c.author == author, BATCHES.c.seq == seq)
             )
         return None if digest is None else bytes(digest)
+
+    # Rows as they are, for who checks them
+
+    async def rows_of(self, height: int) -> dict[str, list[Row]]:
+        """By table: every row of the block at `height`, in order of its key, and nothing read out of it."""
+        found = {
+            table.name: await self._rows(select(table).where(table.c.height == height).order_by(*table.primary_key))
+            for table in (BLOCKS, BATCHES, ENTRIES)
+        }
+        entries = [row["entry"] for row in found[ENTRIES.name]] or [-1]
+        for table in (BODIES, FACTS, FINDINGS):
+            inside = table.c.entry.between(entries[0], entries[-1])
+            found[table.name] = await self._rows(select(table).where(inside).order_by(table.c.entry))
+        return found
+
+    async def height(self) -> int:
+        """The highest height that is stored, -1 for none: read from its key alone."""
+        async with self._engine.connect() as connection:
+            height = await connection.scalar(select(func.max(BLOCKS.c.height)))
+        return -1 if height is None else int(height)
+
+    async def rows_of_none(self, last: int) -> dict[str, list[Row]]:
+        """By table: rows beside the blocks up to `last` that belong to none of them. There should be none."""
+        async with self._engine.connect() as connection:
+            entry = await connection.scalar(select(func.max(ENTRIES.c.entry)).where(ENTRIES.c.height <= last))
+        found = {
+            table.name: await self._rows(select(table).where(sa.or_(table.c.height > last, table.c.height < 1)))
+            for table in (BATCHES, ENTRIES)
+        }
+        for table in (BODIES, FACTS, FINDINGS):
+            beyond = sa.or_(table.c.entry > (-1 if entry is None else entry), table.c.entry < 0)
+            found[table.name] = await self._rows(select(table).where(beyond))
+        return found
+
+    async def rows_beside(self) -> dict[str, list[Row]]:
+        """All rows of `keys` and `marks`."""
+        return {table.name: await self._rows(select(table).order_by(*table.primary_key)) for table in (KEYS, MARKS)}
 
     # Statements
 
@@ -224,6 +271,10 @@ class Store:
     async def _rows(self, query: Select[Any]) -> list[Row]:
         async with self._engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _foreign(chain_id: bytes, genesis: Genesis) -> str:
+    return f"this database holds ledger {chain_id.hex()}; the genesis file is {genesis.chain_id.hex()}"
 
 
 async def _mark(connection: AsyncConnection, height: int) -> None:

@@ -6,17 +6,25 @@ from typing import Any, Final
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from slt.runtime.files import AlreadyRunning, ProcessLock
 
-__all__ = ["AlreadyRunning", "ProcessLock", "open_engine", "upgrade"]
+__all__ = ["AlreadyRunning", "OtherRevision", "ProcessLock", "damage", "open_engine", "require_newest", "upgrade"]
+
+DAMAGE_MAX: Final = 100  # lines of what SQLite finds wrong with its own file: enough to know
 
 BUSY_TIMEOUT_MS: Final = 10_000  # a reader's checkpoint may hold the file for a moment
 CACHE_KIB: Final = 32 * 1024
+
+
+class OtherRevision(Exception):
+    """The database is of another revision than this program: it is not read, so that nothing is misread."""
 
 
 def open_engine(where: str | Path, name: str) -> AsyncEngine:
@@ -45,6 +53,34 @@ async def upgrade(engine: AsyncEngine, migrations: str) -> None:
     folder = Path(next(iter(importlib.import_module(migrations).__path__)))
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade, folder)
+
+
+async def require_newest(engine: AsyncEngine, migrations: str) -> None:
+    """Raises OtherRevision unless `upgrade` would have nothing to do. Changes nothing."""
+    folder = Path(next(iter(importlib.import_module(migrations).__path__)))
+    async with engine.connect() as connection:
+        found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    newest = ScriptDirectory(str(folder)).get_current_head()
+    if found != newest:
+        raise OtherRevision(
+            f"the database is of revision {found or 'none'}, this program reads {newest}; start the service of this "
+            "version once, which upgrades it, or use the program of the database's version"
+        )
+
+
+async def damage(engine: AsyncEngine) -> list[str]:
+    """What SQLite finds wrong with pages and indexes of its file, at most DAMAGE_MAX lines. PostgreSQL: nothing.
+
+    (PostgreSQL has data checksums and pg_amcheck for that, which need no program of ours.)
+    """
+    if engine.dialect.name != "sqlite":
+        return []
+    async with engine.connect() as connection:
+        try:
+            rows = await connection.exec_driver_sql(f"PRAGMA integrity_check({DAMAGE_MAX})")
+            return [line for (line,) in rows if line != "ok"]
+        except DatabaseError as error:
+            return [str(error.orig)]
 
 
 def _upgrade(connection: Connection, folder: Path) -> None:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from slt.runtime.settings import BaseConfig, SettingsError
+from slt.runtime.settings import BaseConfig, Offline, SettingsError
 from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Genesis, parse_genesis
 from slt.statements.refusals import (
@@ -27,7 +27,7 @@ class ServiceIdentity:
     certificate_bytes: bytes
 
 
-def load_genesis(config: BaseConfig) -> Genesis:
+def load_genesis(config: Offline) -> Genesis:
     """Raises SettingsError."""
     try:
         genesis = parse_genesis(config.genesis.read_bytes())

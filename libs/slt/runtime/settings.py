@@ -69,14 +69,23 @@ def setting(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseConfig:
-    """The settings that every service has."""
+class Offline:
+    """The settings of every program that works on a service's folder, also while the service does not run."""
 
     genesis: Annotated[Path, setting("SLT_GENESIS", reason="the ledger's genesis, CBOR", must_exist=True)]
     member: Annotated[int, setting("SLT_MEMBER", minimum=0, reason="the id of our member in genesis")] = 0
     data_dir: Annotated[
         Path, setting("SLT_DATA_DIR", reason="where this service keeps its durable state; made if missing")
     ]
+
+    def problems(self) -> list[str]:
+        """What is wrong between fields, one sentence each."""
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseConfig(Offline):
+    """The settings that every service has."""
 
     nats_url: Annotated[str, setting("SLT_NATS_URL", reason="our member's broker")] = "nats://127.0.0.1:4222"
     nats_seed_file: Annotated[
@@ -173,7 +182,7 @@ class BaseConfig:
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
-C = TypeVar("C", bound=BaseConfig)
+C = TypeVar("C", bound=Offline)
 
 
 def load(config: type[C], env: Mapping[str, str]) -> C:
@@ -201,7 +210,7 @@ def load(config: type[C], env: Mapping[str, str]) -> C:
     return loaded
 
 
-def describe(config: BaseConfig) -> dict[str, str]:
+def describe(config: Offline) -> dict[str, str]:
     """Variable to value, for the log line at start: without secrets."""
     described = {}
     for name, (about, _) in settings_of(type(config)).items():
@@ -211,7 +220,7 @@ def describe(config: BaseConfig) -> dict[str, str]:
     return described
 
 
-def table(config: type[BaseConfig], *, inherited: bool = True) -> str:
+def table(config: type[Offline], *, inherited: bool = True) -> str:
     """The Markdown table of a README. `inherited=False` leaves out the fields of BaseConfig."""
     base = {field.name for field in dataclasses.fields(BaseConfig)} if not inherited else set()
     lines = ["| Variable | Default | Unit | Why |", "|---|---|---|---|"]
@@ -230,7 +239,7 @@ def table(config: type[BaseConfig], *, inherited: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
-def settings_of(config: type[BaseConfig]) -> dict[str, tuple[Setting, Any]]:
+def settings_of(config: type[Offline]) -> dict[str, tuple[Setting, Any]]:
     """By field name: what it says about itself, and its type."""
     found = {}
     for name, hint in typing.get_type_hints(config, include_extras=True).items():

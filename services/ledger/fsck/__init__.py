@@ -1,0 +1,1 @@
+"""Recompute everything that a ledger's database holds from its bytes: python -m services.ledger.fsck"""
