@@ -1,0 +1,246 @@
+"""Where did a batch come from, and what became of it? Across rebatching and across areas.
+
+Two things carry material from one name to another. A shipment (SD, SF) goes with the receipt (RD, RF) that repeats the
+shipper's name in label 447. Rebatching takes batches away (RM) and makes others (RP), in one report on one day. A trail
+goes forward and back along both, and never back from what came forward: what else went into the same canister is not
+the history of this assembly.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from slt.inventory.questions.amounts import Amount, Sums, add, amounts
+from slt.inventory.questions.rows import BookEntry, EntryQuery
+from slt.inventory.transits import RECEIVED, SHIPPED, UNKNOWN
+from slt.reports.signs import BATCH_SIGN, CATEGORY_CHANGES, book_sign
+
+NAMES_MAX: Final = 200
+"""Names that one trail follows: the rods of an assembly, the assemblies of a canister; more says `complete` false."""
+
+EVENTS_MAX: Final = 10_000
+"""Entries of one trail: what a person or a page can bear."""
+
+WORDS: Final = {
+    "RF": "received from abroad",
+    "RD": "received",
+    "RS": "safeguards began",
+    "RN": "received from a non-safeguarded activity",
+    "NP": "nuclear production",
+    "DU": "de-exempted",
+    "DQ": "de-exempted",
+    "FW": "back from retained waste",
+    "GA": "accidental gain",
+    "SF": "shipped abroad",
+    "SD": "shipped",
+    "SN": "shipped to a non-safeguarded activity",
+    "LN": "nuclear loss",
+    "LD": "measured discard",
+    "TW": "to retained waste",
+    "EU": "exempted",
+    "EQ": "exempted",
+    "TU": "safeguards ended",
+    "LA": "accidental loss",
+    "DI": "shipper/receiver difference",
+    "RM": "rebatched away",
+    "RP": "made by rebatching",
+}
+
+
+class Name(NamedTuple):
+    """A batch name in an area."""
+
+    state: str
+    mba: str
+    batch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One live entry about a batch of the trail."""
+
+    date: str
+    state: str
+    mba: str
+    batch: str
+    report: int
+    entry: int
+    kind: str
+    code: str
+    what: str
+    partner: str
+    """Where it went to, or came from."""
+    kmp: str
+    material: str
+    items: int
+    weights: tuple[Amount, ...]
+    """As they moved the batch; of a listing, what was found."""
+    from_height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The events of a batch and of what it came from and went into, by date."""
+
+    batch: str
+    as_of: int
+    names: tuple[Name, ...]
+    complete: bool
+    """False: there is more than NAMES_MAX names or EVENTS_MAX entries."""
+    events: tuple[Event, ...]
+
+
+class Trail:
+    """Follows a batch. Ask what `wanted` names, give the answers to `take`, until nothing is wanted."""
+
+    def __init__(self, batch: str, as_of: int, *, state: str | None = None, mba: str | None = None) -> None:
+        self._batch = batch
+        self._as_of = as_of
+        self._rows: dict[tuple[str, str, int, int], BookEntry] = {}
+        self._asked: set[EntryQuery] = set()
+        self._wanted: list[EntryQuery] = [
+            EntryQuery(as_of=as_of, state=state, mba=mba, batch=batch, kinds=_TOLD, limit=EVENTS_MAX)
+        ]
+        self._directions: dict[Name, set[int]] = {}
+        self._start = True
+        self.complete = True
+
+    @property
+    def wanted(self) -> list[EntryQuery]:
+        """What to ask for next; empty when the trail has ended."""
+        asked, self._wanted = self._wanted, []
+        return asked
+
+    def take(self, query: EntryQuery, rows: Iterable[BookEntry]) -> None:
+        """The answer to a query of `wanted`."""
+        found = list(rows)
+        self.complete = self.complete and len(found) < EVENTS_MAX
+        if self._start:
+            self._start = False
+            for name in {Name(row.state, row.mba, row.entry.batch) for row in found}:
+                self._go(name, (1, -1), asked=True)
+        if query.codes is not None:  # an answer about a step: it names batches to go on with
+            direction = 1 if query.codes & _ONWARD else -1
+            for row in found:
+                self._go(Name(row.state, row.mba, row.entry.batch), (direction,))
+            return
+        for row in found:
+            if len(self._rows) == EVENTS_MAX:
+                self.complete = False
+                return
+            self._rows[row.address] = row
+            for direction in self._directions.get(Name(row.state, row.mba, row.entry.batch), ()):
+                self._step(row, direction)
+
+    def history(self) -> History:
+        rows = sorted(self._rows.values(), key=lambda row: (row.date, _ORDER.get(row.kind, 1), row.address))
+        return History(
+            batch=self._batch,
+            as_of=self._as_of,
+            names=tuple(sorted(self._directions)),
+            complete=self.complete,
+            events=tuple(_event(row) for row in rows),
+        )
+
+    def _go(self, name: Name, directions: tuple[int, ...], *, asked: bool = False) -> None:
+        """Follow `name` in these directions, unless that is done."""
+        known = self._directions.get(name, set())
+        if not set(directions) - known or not name.batch:
+            return
+        if name not in self._directions and len(self._directions) == NAMES_MAX:
+            self.complete = False
+            return
+        self._directions[name] = known | set(directions)
+        if not asked:
+            self._wanted.append(
+                EntryQuery(
+                    as_of=self._as_of, state=name.state, mba=name.mba, batch=name.batch, kinds=_TOLD, limit=EVENTS_MAX
+                )
+            )
+
+    def _step(self, row: BookEntry, direction: int) -> None:
+        """Where an entry leads: to the other end of a transit, or to the other side of a rebatching."""
+        entry = row.entry
+        own = f"{row.state}/{row.mba}"
+        if direction > 0 and entry.code in SHIPPED and "/" in entry.receiver:
+            state, _, mba = entry.receiver.partition("/")
+            self._ask(state=state, mba=mba, shipper_batch=entry.batch, partner=own, codes=RECEIVED)
+        if direction < 0 and entry.code in RECEIVED and "/" in entry.shipper and entry.shipper_batch != UNKNOWN:
+            state, _, mba = entry.shipper.partition("/")
+            self._ask(state=state, mba=mba, batch=entry.shipper_batch, partner=own, codes=SHIPPED)
+        if entry.code == ("RM" if direction > 0 else "RP"):
+            self._ask(
+                state=row.state,
+                mba=row.mba,
+                numbers=frozenset({row.number}),
+                first=row.date,
+                last=row.date,
+                codes=frozenset({"RP" if direction > 0 else "RM"}),
+            )
+
+    def _ask(
+        self,
+        *,
+        state: str,
+        mba: str,
+        codes: frozenset[str],
+        batch: str | None = None,
+        shipper_batch: str | None = None,
+        partner: str | None = None,
+        numbers: frozenset[int] | None = None,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> None:
+        query = EntryQuery(
+            as_of=self._as_of,
+            state=state,
+            mba=mba,
+            codes=codes,
+            batch=batch,
+            shipper_batch=shipper_batch,
+            partner=partner,
+            numbers=numbers,
+            first=first,
+            last=last,
+            limit=EVENTS_MAX,
+        )
+        if query not in self._asked:
+            self._asked.add(query)
+            self._wanted.append(query)
+
+
+_TOLD: Final = frozenset("IPO")
+_ONWARD: Final = RECEIVED | {"RP"}
+_ORDER: Final = {"O": 0, "P": 2}  # an opening before, and a listing after the changes of its day
+
+
+def _event(row: BookEntry) -> Event:
+    entry = row.entry
+    moved: Sums = {}
+    for category, label, mg in row.weights():
+        add(moved, [(category, label, mg)], _sign(row, category))
+    what = WORDS.get(entry.code) or ("category changed" if entry.code in CATEGORY_CHANGES else "listed")
+    return Event(
+        date=row.date,
+        state=row.state,
+        mba=row.mba,
+        batch=entry.batch,
+        report=row.number,
+        entry=entry.number,
+        kind=row.kind,
+        code=entry.code,
+        what="opening inventory" if row.kind == "O" else what,
+        partner=entry.receiver or entry.shipper,
+        kmp=entry.kmp,
+        material=entry.material,
+        items=entry.items,
+        weights=amounts(moved),
+        from_height=row.from_height,
+    )
+
+
+def _sign(row: BookEntry, category: int) -> int:
+    code = row.entry.code
+    if row.kind != "I":
+        return 1
+    return book_sign(code, category) if code in CATEGORY_CHANGES else BATCH_SIGN[code]
