@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from services.validation.service import limit_of
+from services.validation.judging import limit_of
 from slt.bus.compression import compress
 from slt.reports import day_anywhere
 from slt.reports.answer import Answer, answer

@@ -20,6 +20,15 @@ class Config(BaseConfig):
             reason="of up to 64 reports each, judged together; more saves hand-overs and costs latency",
         ),
     ] = 4
+    vets_at_once: Annotated[
+        int,
+        setting(
+            "SLT_VETS_AT_ONCE",
+            minimum=1,
+            maximum=64,
+            reason="questions of consensus judged side by side, beside the pipeline: a full one cannot hold them up",
+        ),
+    ] = 1
     checks_at_once: Annotated[
         int,
         setting(

@@ -7,6 +7,7 @@ the statement names, of the area that it was submitted for, in the format that t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from services.validation.terms import Judge
 from slt.reports import Finding, Judgement, Reference
 from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import with_errors
@@ -34,15 +35,25 @@ class Vetting:
 
 
 def vet(
-    statement: Statement, body: bytes, *, state: str, mba: str, reference: Reference, today: str | None = None
+    statement: Statement,
+    body: bytes,
+    *,
+    state: str,
+    mba: str,
+    reference: Reference,
+    judge: Judge = judge_as,
+    today: str | None = None,
 ) -> Vetting:
-    """Judge the body of a verified statement that came on the subject of `state` and `mba`. `today`: see judge()."""
+    """Judge the body of a verified statement that came on the subject of `state` and `mba`.
+
+    `judge` is the rule set. `today`: see slt.reports.judge.
+    """
     try:
         salt, document = split_body(body)
     except DecodeError as error:
         return refused_unread(statement, str(error))
     form = form_of(document)
-    judgement = judge_as(document, form, reference, today=today)
+    judgement = judge(document, form, reference, today=today)
     errors = tuple(as_stated(statement, salt, judgement, form=form, state=state, mba=mba))
     return Vetting(
         judgement=with_errors(judgement, errors),

@@ -7,19 +7,17 @@ from typing import Final
 
 import msgspec
 
-from services.validation.core import Vetting, refused_unread, vet
+from services.validation.judging import Bench, judge_all
+from services.validation.terms import RULE_SETS, Judge, unknown_ahead, unknown_now
 from slt.bus import Delivery, NoReply
-from slt.bus.compression import compress, inflate
-from slt.bus.messages import Item, Malformed, Timing, WireFinding
-from slt.reports import RULES_VERSION, day_anywhere
-from slt.reports.limits import oversize
+from slt.bus.messages import Item, Timing
+from slt.reports import day_anywhere
 from slt.runtime.answers import RefusalPublisher, Refused, ask_receipts, issue_again
 from slt.runtime.copies import Registry, RegistryCopy
 from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 from slt.runtime.telemetry import BatchSpan
-from slt.statements.statement import parse_statement
 
 STAGE: Final = "validation"
 
@@ -27,18 +25,30 @@ STAGE: Final = "validation"
 class Validation:
     """Judges authenticated items. Owns nothing durable: what it has not passed on or answered comes again."""
 
-    def __init__(self, runtime: Runtime, copy: RegistryCopy, pool: Executor, recent: Recent, *, gather: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        copy: RegistryCopy,
+        pool: Executor,
+        recent: Recent,
+        *,
+        gather: int,
+        rule_sets: Mapping[int, Judge] = RULE_SETS,
+    ) -> None:
         self._runtime = runtime
         self._copy = copy
         self._pool = pool
         self._recent = recent
         self._gather = gather
+        self._rule_sets = rule_sets
+        self._bench: Bench | None = None
         self._refusals = RefusalPublisher(runtime)
         # By delivery: refusals that wait for the ledger's word. The good items of that delivery have been passed on.
         self._owed: dict[int, list[Refused]] = {}
         self._found = runtime.telemetry.metrics.counter(
             "slt.validation.findings", "Findings of judged reports", "rule", "severity"
         )
+        runtime.health.ready_while("rule set", self.unknown)
 
     async def run(self) -> None:
         """Work until the runtime stops."""
@@ -53,7 +63,18 @@ class Validation:
 
     def missing(self) -> str | None:
         """Why nothing can be judged now, or None."""
-        return self._copy.missing() or unknown_rules(self._copy.current)
+        return self._copy.missing() or unknown_now(self.bench().terms, self._rule_sets)
+
+    def unknown(self) -> str | None:
+        """Which rule set that is announced, or counts, this program does not have: an alarm. None: it has them all."""
+        return unknown_ahead(self.bench().terms, self._rule_sets) if self._copy.ready else None
+
+    def bench(self) -> Bench:
+        """What the newest copy of the registry says. Requires that there is one."""
+        registry = self._copy.current
+        if self._bench is None or self._bench.registry is not registry:
+            self._bench = Bench.of(registry, self._rule_sets)
+        return self._bench
 
     async def handle(self, batch: Batch) -> None:
         """Judge, pass on, refuse. Published on return, but for deliveries that are kept until the ledger answers."""
@@ -61,7 +82,7 @@ class Validation:
         await self._refuse(batch)
 
     async def _judge(self, batch: Batch) -> None:
-        registry = self._copy.current
+        bench = self.bench()
         fresh = [(delivery, items) for delivery, items in batch.opened if delivery.sequence not in self._owed]
         items = [item for _, items in fresh for item in items]
         if not items:
@@ -70,23 +91,23 @@ class Validation:
         with self._runtime.telemetry.batch(STAGE, traces, messages=len(fresh)) as span:
             loop = asyncio.get_running_loop()
             today = day_anywhere(self._runtime.now_ms() / 1000)
-            vetted = iter(await loop.run_in_executor(self._pool, vet_all, items, registry, today))
+            vetted = iter(await loop.run_in_executor(self._pool, judge_all, items, bench, today))
             done_ms = self._runtime.now_ms()
             owed: dict[int, list[Refused]] = {}
             passed = []
             for delivery, delivered in fresh:
                 for _ in delivered:
                     item = self._noted(next(vetted), batch.received_ms, done_ms, span)
-                    if item.facts_z:
+                    if _passes(item):
                         passed.append(item)
                     else:
-                        owed.setdefault(delivery.sequence, []).append(_refused(item, registry))
+                        owed.setdefault(delivery.sequence, []).append(_refused(item, bench.registry))
             await self._runtime.publish_items("validated", passed)
         self._owed |= owed  # After publishing: if that failed, all of it is judged again.
 
     def _noted(self, item: Item, received_ms: int, done_ms: int, span: BatchSpan) -> Item:
         """`item` with this stage's time and span; its decision is counted, logged and remembered."""
-        outcome = "passed" if item.facts_z else "refused"
+        outcome = "passed" if _passes(item) else "refused"
         traceparent = span.item(
             item.traceparent, statement_id=item.statement_id.hex(), mba=f"{item.state}/{item.mba}", outcome=outcome
         )
@@ -133,52 +154,9 @@ class Validation:
         )
 
 
-def vet_all(items: Sequence[Item], registry: Registry, today: str | None = None) -> list[Item]:
-    """Judge `items`, on a thread: facts, findings, salts and versions filled in. Never raises for what they hold."""
-    return [vet_item(item, registry, today) for item in items]
-
-
-def vet_item(item: Item, registry: Registry, today: str | None = None) -> Item:
-    """One of them. `facts_z` stays empty when the item is to be refused; then the findings say why."""
-    vetting = _vetted(item, registry, today)
-    judgement = vetting.judgement
-    facts_z = compress(judgement.facts.encoded) if judgement.facts is not None else b""
-    sizes = {
-        "submission_bytes_max": len(item.statement) + sum(map(len, item.endorsements)) + len(item.body_z),
-        "facts_bytes_max": len(facts_z),
-    }
-    too_large = oversize(sizes, lambda name: limit_of(registry, name))
-    return msgspec.structs.replace(
-        item,
-        facts_z=b"" if too_large else facts_z,
-        no_facts=vetting.no_facts,
-        findings=[_wire(finding.to_wire()) for finding in (*too_large, *judgement.findings)],
-        findings_salt=vetting.findings_salt,
-        facts_salt=vetting.facts_salt,
-        rules_version=RULES_VERSION,
-        reference_version=registry.reference_version,
-    )
-
-
-def _vetted(item: Item, registry: Registry, today: str | None) -> Vetting:
-    statement = parse_statement(item.statement)
-    try:
-        body = inflate(item.body_z, bytes_max=limit_of(registry, "body_bytes_max"))
-    except Malformed as error:
-        return refused_unread(statement, str(error))
-    return vet(statement, body, state=item.state, mba=item.mba, reference=registry.reference, today=today)
-
-
-def limit_of(registry: Registry, name: str) -> int:
-    """A parameter of the ledger that is a size in bytes."""
-    return int(registry.parameters[name])
-
-
-def unknown_rules(registry: Registry) -> str | None:
-    """Why this program must not judge under the ledger's rule set, or None."""
-    if registry.rules_version == RULES_VERSION:
-        return None
-    return f"the ledger is at rule set {registry.rules_version}, this program has {RULES_VERSION}: install the release"
+def _passes(item: Item) -> bool:
+    """A report with facts, or a governance statement, which has none."""
+    return bool(item.facts_z or item.change)
 
 
 def _refused(item: Item, registry: Registry) -> Refused:
@@ -189,7 +167,7 @@ def _refused(item: Item, registry: Registry) -> Refused:
         statement_id=item.statement_id,
         findings=item.findings,
         height=registry.height,
-        rules_version=RULES_VERSION,
+        rules_version=item.rules_version,
         traceparent=item.traceparent,
     )
 
@@ -209,11 +187,6 @@ def _decision(item: Item, outcome: str, received_ms: int, done_ms: int) -> Mappi
             for rule, severity, entry, label, *_ in item.findings
         ],
     }
-
-
-def _wire(parts: list[str]) -> WireFinding:
-    rule, severity, entry, label, value, expected, text = parts
-    return rule, severity, entry, label, value, expected, text
 
 
 def _each(deliveries: Sequence[Delivery], act: Callable[[Delivery], object]) -> None:

@@ -16,6 +16,7 @@ from slt.bus.subjects import STATE_CHANGED, STATE_GET
 from slt.reports.reference import Reference
 from slt.statements.cbor import DecodeError
 from slt.statements.cbor import decode as decode_cbor
+from slt.statements.governance import Announcement, parse_announcement
 from slt.statements.registry import Identity, Mba, Member
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Registry:
     parameters: Mapping[str, int | str]
     rules_version: int
     reference_version: int
+    announced: tuple[Announcement, ...] = ()  # changes that wait for their height, in the order in which they count
 
 
 class RegistryCopy:
@@ -89,6 +91,10 @@ class RegistryCopy:
         """Return once there is a copy. `run` must be under way."""
         await self._arrived.wait()
 
+    def look(self) -> None:
+        """Ask again now: somebody has heard of a newer state."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Keep the copy; runs until cancelled."""
         async with self._runtime.bus.hints(STATE_CHANGED) as hints, asyncio.TaskGroup() as group:
@@ -140,6 +146,7 @@ class RegistryCopy:
             parameters=reply.parameters,
             rules_version=reply.rules_version,
             reference_version=reply.reference_version,
+            announced=tuple(parse_announcement(data) for data in reply.announced),
         )
         self._last = reply
         if not self._arrived.is_set():

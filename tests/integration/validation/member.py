@@ -1,7 +1,7 @@
 """One validation service inside its member: the services beside it are small stand-ins that a test can silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,9 +12,11 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.validation.again import JudgingAgain
 from services.validation.api import make_router
 from services.validation.config import Config
 from services.validation.service import Validation
+from services.validation.terms import RULE_SETS, Judge
 from slt.bus import Bus
 from slt.bus.messages import Again, AgainReply, Item, ReceiptGet, ReceiptReply, StateReply, decode, encode
 from slt.bus.requests import Dialogue
@@ -27,6 +29,7 @@ from slt.runtime.run import Runtime, start
 from slt.runtime.settings import load
 from slt.statements.answers import decode_refusals
 from slt.statements.cbor import encode as encode_cbor
+from slt.statements.governance import Announcement
 from slt.statements.refusals import Refusal, make_service_certificate, verify_refusal
 from slt.statements.registry import PARAMETERS
 from tests.support.blocks import VALID_S, World, make_world, seed, signer
@@ -74,6 +77,7 @@ class Stubs:
     """Statements whose receipts were asked to be issued again."""
     parameters: dict[str, int | str] = field(default_factory=dict)
     rules_version: int = RULES_VERSION
+    announced: list[Announcement] = field(default_factory=list)
 
     async def state(self, _data: bytes) -> bytes:
         return encode(
@@ -86,6 +90,7 @@ class Stubs:
                 parameters={**{entry.name: entry.default for entry in PARAMETERS.values()}, **self.parameters},
                 rules_version=self.rules_version,
                 reference_version=1,
+                announced=[one.encoded for one in self.announced],
             )
         )
 
@@ -159,17 +164,26 @@ class Member:
         return found
 
     @asynccontextmanager
-    async def service(self, *, gather: int = 4) -> AsyncIterator["Running"]:
+    async def service(self, *, gather: int = 4, rule_sets: Mapping[int, Judge] = RULE_SETS) -> AsyncIterator["Running"]:
         """The service in this process, with everything but its __main__."""
         bus = await self.broker.bus("validation")
         config = config_of(self.folder)
-        with ThreadPoolExecutor(1) as judging, ThreadPoolExecutor(1) as checking:
+        with (
+            ThreadPoolExecutor(1) as judging,
+            ThreadPoolExecutor(1) as judging_again,
+            ThreadPoolExecutor(1) as checking,
+        ):
             async with start(config, service="validation", bus=bus) as runtime:
                 copy = RegistryCopy(runtime, poll_s=0.1)
                 recent = Recent()
-                validation = Validation(runtime, copy, judging, recent, gather=gather)
+                validation = Validation(runtime, copy, judging, recent, gather=gather, rule_sets=rule_sets)
+                again = JudgingAgain(runtime, copy, validation.bench, judging_again)
                 router = make_router(copy, checking, recent, waiting_max=2)
-                async with runtime.serve_http(router) as url, asyncio.TaskGroup() as group:
+                async with (
+                    again.answering(at_once=1),
+                    runtime.serve_http(router) as url,
+                    asyncio.TaskGroup() as group,
+                ):
                     group.create_task(runtime.run(validation.run(), background=[copy.run()]))
                     yield Running(runtime=runtime, url=url, copy=copy)
                     runtime.stopping.set()

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from services.validation.core import Vetting, as_stated, refused_unread, vet
-from services.validation.service import unknown_rules, vet_item
+from services.validation.judging import Bench, judge_item
+from services.validation.terms import RULE_SETS, unknown_now
 from slt.bus.compression import inflate
 from slt.bus.messages import Item
 from slt.reports import RULES_VERSION, judge, parse_facts
@@ -172,7 +173,7 @@ def test_a_body_that_cannot_be_read_is_wrong() -> None:
 
 def test_an_item_is_filled_in_for_the_next_stage() -> None:
     item = authenticated()
-    filled = vet_item(item, registry())
+    filled = judge_item(item, Bench.of(registry(), RULE_SETS))
     facts = parse_facts(inflate(filled.facts_z, bytes_max=1_000_000))
     assert (facts.country, facts.mba, facts.number) == ("XL", "XLR1", 41)
     assert (filled.no_facts, filled.findings) == (0, [])
@@ -183,7 +184,7 @@ def test_an_item_is_filled_in_for_the_next_stage() -> None:
 
 
 def test_a_refused_item_has_findings_and_no_facts() -> None:
-    filled = vet_item(authenticated(41, everywhere("XLR1-41", _207="XLF-")), registry())
+    filled = judge_item(authenticated(41, everywhere("XLR1-41", _207="XLF-")), Bench.of(registry(), RULE_SETS))
     assert filled.facts_z == b""
     assert filled.no_facts == Code.V15
     assert [finding[0] for finding in filled.findings] == ["V15"]
@@ -191,21 +192,26 @@ def test_a_refused_item_has_findings_and_no_facts() -> None:
 
 @pytest.mark.parametrize("name", ["facts_bytes_max", "submission_bytes_max"])
 def test_a_size_above_its_limit_is_refused_with_the_name_of_the_limit(name: str) -> None:
-    filled = vet_item(authenticated(), registry(**{name: 100}))
+    filled = judge_item(authenticated(), Bench.of(registry(**{name: 100}), RULE_SETS))
     assert filled.facts_z == b""
     assert [finding[0] for finding in filled.findings] == ["LIMIT"]
     assert filled.findings[0][5] == f"{name} = 100"
 
 
 def test_a_body_larger_than_the_ledger_takes_is_refused() -> None:
-    filled = vet_item(authenticated(), registry(body_bytes_max=100))
+    filled = judge_item(authenticated(), Bench.of(registry(body_bytes_max=100), RULE_SETS))
     assert filled.no_facts == Code.BODY_WRONG and filled.facts_z == b""
 
 
 def test_another_rule_set_is_a_reason_not_to_judge() -> None:
-    assert unknown_rules(registry()) is None
+    assert unknown_now(Bench.of(registry(), RULE_SETS).terms, RULE_SETS) is None
     other = replace(registry(), rules_version=RULES_VERSION + 1)
-    assert str(RULES_VERSION + 1) in str(unknown_rules(other))
+    assert str(RULES_VERSION + 1) in str(unknown_now(Bench.of(other, RULE_SETS).terms, RULE_SETS))
+
+
+def test_a_governance_statement_is_passed_on_as_it_is() -> None:
+    item = msgspec.structs.replace(authenticated(), body_z=b"", change=b"a change")
+    assert judge_item(item, Bench.of(registry(), RULE_SETS)) == item
 
 
 def test_recent_decisions_are_found_by_either_id_and_forgotten_in_order() -> None:
@@ -227,6 +233,6 @@ def test_a_later_submission_of_a_statement_is_its_last_decision() -> None:
 
 def test_a_report_of_tomorrow_is_refused_by_the_clock_at_the_door() -> None:
     item = authenticated(41)
-    assert {finding[0] for finding in vet_item(item, registry(), "20250407").findings} == {"V32"}
-    assert vet_item(item, registry(), "20250407").facts_z == b""
-    assert vet_item(item, registry(), "20250408").findings == []
+    assert {finding[0] for finding in judge_item(item, Bench.of(registry(), RULE_SETS), "20250407").findings} == {"V32"}
+    assert judge_item(item, Bench.of(registry(), RULE_SETS), "20250407").facts_z == b""
+    assert judge_item(item, Bench.of(registry(), RULE_SETS), "20250408").findings == []
