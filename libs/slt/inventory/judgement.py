@@ -116,7 +116,7 @@ def _ask_rules(case: Case) -> Ruling:
     for references in (True, False):
         if not references and (failed or case.facts.number != case.last_number + 1):
             break
-        for rule, check in asked(case.facts.kind, references=references):
+        for rule, check in asked(case.facts.kind, references=references, profile=case.mba.profile):
             if case.more_may_come and rule.severity == "warning":
                 continue  # admission refuses or passes on; flags come with the verdict
             conflicts = list(islice(check(case), CONFLICTS_MAX))

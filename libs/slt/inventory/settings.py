@@ -1,7 +1,8 @@
 """What the stateful rules ask of an area of this profile, where agreements differ or the sources leave it open.
 
-The twin of `slt.reports.profiles`, which does the same for the stateless rules. Genesis chooses a profile for each area
-(`Mba.profile`); whether batches are followed strictly is chosen there too, by the area's kind (item or bulk).
+The twin of `slt.reports.profiles`, which does the same for the stateless rules and holds the severities of both. Genesis
+chooses a profile for each area (`Mba.profile`); whether batches are followed strictly is chosen there too, by the area's
+kind (item or bulk).
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,6 @@ class Settings:
     """What is asked of the areas that have this profile. The defaults are those of `iaea`."""
 
     name: str
-    key_fields_fixed: bool = False
-    """C08: date, batch, type and category of an entry are not corrected; delete it and report anew (reports.md 1.8)."""
     batch_names_once: bool = False
     """C19: a name that is received was never used in the area before. Otherwise: once for a code and date."""
     pit_interval_months_max: int = 0
@@ -36,7 +35,7 @@ SETTINGS: Final[Mapping[str, Settings]] = MappingProxyType(
         for settings in (
             IAEA,
             Settings(name="euratom", batch_names_once=True, pit_interval_months_max=14, nil_change_reports=True),
-            Settings(name="strict-correction", key_fields_fixed=True),
+            Settings(name="strict-correction"),
         )
     }
 )

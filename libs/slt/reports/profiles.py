@@ -15,10 +15,14 @@ from slt.reports.findings import Severity
 Ruling = Severity | Literal["off"]
 
 ALWAYS_ERRORS: Final = frozenset(
-    {*(f"V{number:02}" for number in range(1, 17)), "V20", "V21", "V22", "V50", "V51", "V60"}
+    {
+        *(f"V{number:02}" for number in range(1, 17)),
+        *("V20", "V21", "V22", "V50", "V51", "V60"),
+        *("C01", "C02", "C03", "C05", "C06", "C07"),
+    }
 )
-"""Rules that no profile softens: they say what a report is and whose it is, and facts can only be read out of a
-document that keeps them."""
+"""Rules that no profile softens: they say what a report is and whose it is, facts can only be read out of a document
+that keeps them, and the books can only be kept of reports with numbers and references that hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +31,9 @@ class Profile:
 
     name: str
     rulings: Mapping[str, Ruling] = field(default_factory=lambda: MappingProxyType({}))
-    """Rule number -> its severity here. It takes the place of the rule's own severity; a problem that is milder or
-    graver than its rule (V25 above 1, V51 for 006) keeps its severity. `off` silences the rule."""
+    """Rule number -> its severity here, of stateless and stateful rules. It takes the place of the rule's own severity;
+    a problem that is milder or graver than its rule (V25 above 1, V51 for 006, C17 in a bulk area) keeps its own.
+    `off` silences the rule."""
 
     change_report_days: int = 30
     """V39: days after the end of the month in which a change report is due (INFCIRC/153 paragraph 63a)."""
@@ -55,7 +60,10 @@ class Profile:
             raise ValueError(f"profile {self.name!r} permits signs that no document can carry")
 
 
-IAEA: Final = Profile(name="iaea")
+KEY_FIELDS_FREE: Final[Mapping[str, Ruling]] = MappingProxyType({"C08": "off"})
+"""Code 10 lets a correction change any field (reports.md 1.8)."""
+
+IAEA: Final = Profile(name="iaea", rulings=KEY_FIELDS_FREE)
 """As the model form and INFCIRC/153 have it. The default, also for a name that is not in the table."""
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
@@ -65,9 +73,10 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
             IAEA,
             # Change reports within 15 days (reports.md 1.10). Euratom's forms are converted before a rule sees them:
             # signs, units and codes are those of Code 10 here.
-            Profile(name="euratom", change_report_days=15),
-            # As the CNSC asks (REGDOC-2.13.1): the number of items is never blank, and 1 for bulk material. That key
-            # fields are not corrected is C08, which reads the books.
+            # A batch name is never used again (annex III field 11), so C19 rejects.
+            Profile(name="euratom", change_report_days=15, rulings={**KEY_FIELDS_FREE, "C19": "error"}),
+            # As the CNSC asks (REGDOC-2.13.1): the number of items is never blank, and 1 for bulk material. Key fields
+            # are not corrected (C08).
             Profile(name="strict-correction", bulk_items_min=1),
         )
     }

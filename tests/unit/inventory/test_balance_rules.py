@@ -6,7 +6,9 @@ import cbor2
 
 from slt.inventory.keys import Kind, key
 from slt.inventory.periods import STALE, Head
+from slt.inventory.rules import asked
 from slt.reports.facts import Facts
+from slt.reports.profiles import PROFILES
 from slt.statements.verdicts import Code
 from tests.unit.inventory.building import Ledger, report
 from tests.unit.inventory.saying import balance, change, deletion, flags, ledger, listing, months, rejected, told
@@ -55,6 +57,24 @@ def test_under_strict_correction_key_fields_stay() -> None:
             flags(made, report(41, change("RF")))
             fields = {"code": "RF"} | changed
             assert told(made, report(42, change(status="C", target=(41, 1), **fields)))[0] == expected
+
+
+def test_under_the_other_profiles_a_correction_may_change_any_field() -> None:
+    for profile in ("iaea", "euratom", "no-such-profile"):
+        made = ledger(profile=profile)
+        made.accept(report(41, change("RF", "B1")))
+        corrected = change("RS", "B2", {700: 3}, on="20251007", status="C", target=(41, 1))
+        assert "C08" not in flags(made, report(42, corrected))
+
+
+def test_what_a_profile_makes_of_a_rule_is_what_admission_asks() -> None:
+    """Admission asks what can reject: C19 under Euratom, and not elsewhere."""
+    asked_under = {
+        profile: {rule.id: rule.severity for rule, _ in asked("I", references=False, profile=profile)}
+        for profile in PROFILES
+    }
+    assert [rules.get("C19") for rules in asked_under.values()] == ["warning", "error", "warning"]
+    assert [rules.get("C08") for rules in asked_under.values()] == [None, None, "error"]
 
 
 def test_under_strict_correction_a_weight_is_corrected() -> None:

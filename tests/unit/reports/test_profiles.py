@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
+from slt.inventory.rules import registered as stateful
 from slt.reports import Reference, judge, profiles
 from slt.reports.profiles import ALWAYS_ERRORS, IAEA, PROFILES, Profile, Ruling, profile_of
 from slt.reports.rules.registry import registered
@@ -33,7 +34,7 @@ def test_the_profiles_are_those_of_the_interface() -> None:
 
 
 def test_a_profile_names_rules_that_there_are() -> None:
-    known = {rule.id for rule in registered()}
+    known = {rule.id for rule in registered()} | {rule.id for rule, _ in stateful()}
     assert known >= ALWAYS_ERRORS
     assert all(known >= profile.rulings.keys() for profile in PROFILES.values())
 

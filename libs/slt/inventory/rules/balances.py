@@ -89,7 +89,7 @@ def changes_are_those_of_the_period(case: Case) -> Iterator[Conflict]:
         value, expected = told.get((code, label), 0) + adjusted.get((code, label), 0), sums.get((code, label), 0)
         if value == expected:
             continue
-        severity: Severity = "error" if (code, label) in adjusted else "warning"
+        severity: Severity | None = None if (code, label) in adjusted else "warning"
         found.append(
             Conflict(
                 f"{code} of label {label} is {format_quantity(value, label)} here, adjustment included, and "
@@ -102,7 +102,7 @@ def changes_are_those_of_the_period(case: Case) -> Iterator[Conflict]:
                 severity=severity,
             )
         )
-    yield from sorted(found, key=lambda conflict: conflict.severity != "error")
+    yield from sorted(found, key=lambda conflict: conflict.severity is not None)
 
 
 @rule("C12", "reports.md 3.4; SG-FM-1172 MBR", kinds="PM")
@@ -113,7 +113,7 @@ def ending_is_the_listing(case: Case) -> Iterator[Conflict]:
     of them comes first.
     """
     facts = case.facts
-    severity: Severity = "error" if any(entry.status in ("N", "U") for entry in facts.entries) else "warning"
+    severity: Severity | None = None if any(entry.status in ("N", "U") for entry in facts.entries) else "warning"
     for day, (_, after) in case.outcome.pits.items():
         if not after.closed:
             continue

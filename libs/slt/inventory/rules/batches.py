@@ -68,7 +68,12 @@ def batch_leaves_once(case: Case) -> Iterator[Conflict]:
         )
 
 
-@rule("C19", "reports.md 3.4; SG-FM-1172 label 446; Regulation 302/2005 annex III field 11", kinds="I")
+@rule(
+    "C19",
+    "reports.md 3.4; SG-FM-1172 label 446; Regulation 302/2005 annex III field 11",
+    severity="warning",
+    kinds="I",
+)
 def name_is_new(case: Case) -> Iterator[Conflict]:
     """A batch name is used once for a code and date; where the profile says so, a receipt brings a name never used."""
     once = case.settings.batch_names_once
@@ -197,8 +202,9 @@ def _is_strict(case: Case) -> bool:
     return case.mba.kind == "item"
 
 
-def _severity(case: Case) -> Severity:
-    return "error" if _is_strict(case) else "warning"
+def _severity(case: Case) -> Severity | None:
+    """The rule's own in an item area; milder in a bulk area."""
+    return None if _is_strict(case) else "warning"
 
 
 def _what(case: Case, before: Batch) -> str:

@@ -131,12 +131,10 @@ def place_is_free(case: Case) -> Iterator[Conflict]:
 
 @rule("C08", "reports.md 1.8 and 3.4; REGDOC-2.13.1")
 def key_fields_stay(case: Case) -> Iterator[Conflict]:
-    """Where the profile says so, a correction leaves date, batch, type and category as they were.
+    """A correction leaves date, batch, type and category as they were.
 
-    The area cannot change: a reference is within it.
+    The area cannot change: a reference is within it. Profiles for which Code 10 speaks alone have this rule off.
     """
-    if not case.settings.key_fields_fixed:
-        return
     for entry, (number, place), target in case.targets():
         if entry.status != "C" or not isinstance(target, Live):
             continue

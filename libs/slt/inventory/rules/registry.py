@@ -6,10 +6,12 @@ conflict ends in what the author does next.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from slt.inventory.case import Case
 from slt.reports.findings import Finding, Severity
+from slt.reports.profiles import profile_of
 from slt.statements.verdicts import Code, code_of_rule, place_of
 
 
@@ -60,8 +62,8 @@ def rule(
     number: str, reference: str, *, severity: Severity = "error", references: bool = False, kinds: str = "IPMT"
 ) -> Callable[[Check], Check]:
     """Register a function as rule `number` (C01 to C30). One that can reject has severity "error": its milder
-    conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it. `kinds`: the
-    report types (010) that it is about.
+    conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it; a profile may
+    rule otherwise. `kinds`: the report types (010) that it is about.
     """
 
     def register(check: Check) -> Check:
@@ -80,13 +82,23 @@ def registered() -> Sequence[tuple[Rule, Check]]:
     return _RULES
 
 
-def asked(kind: str, *, references: bool) -> Sequence[tuple[Rule, Check]]:
-    """The rules about reports of this type that are about references, or those that are not, in the same order."""
-    return _ASKED[kind, references]
+@lru_cache(512)
+def asked(kind: str, *, references: bool, profile: str) -> tuple[tuple[Rule, Check], ...]:
+    """The rules about reports of this type that are about references, or those that are not, in the same order.
+
+    Each has the severity that the profile gives it; those that are off are left out.
+    """
+    rulings = profile_of(profile).rulings
+    ruled = ((rule, check, rulings.get(rule.id, rule.severity)) for rule, check in _ASKED[kind, references])
+    return tuple(
+        (rule if ruling == rule.severity else rule._replace(severity=ruling), check)
+        for rule, check, ruling in ruled
+        if ruling != "off"
+    )
 
 
 def finding(found: Conflict, by: Rule) -> Finding:
-    """What `found` says to the author."""
+    """What `found` says to the author. `by` as `asked` gives it."""
     return Finding(
         rule=by.id,
         severity=found.severity or by.severity,
