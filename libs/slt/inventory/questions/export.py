@@ -4,7 +4,7 @@ Facts hold what the state machine judges by, not the whole document (formats.md)
 warning for each: the encoder's name, the notes, and what only the State or the operator uses.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -58,7 +58,7 @@ def export(
         area = reference.mba(report.state, report.mba)
         facility = "" if area is None else area.facility
         document = write_report(from_facts(report, entries, facility))
-        findings, source = _lost(), "facts"
+        findings, source = tuple(_lost(entries)), "facts"
         made = document
         if form != "code10":
             converted = convert(document, FORMS[form], reference)
@@ -118,16 +118,19 @@ def _labels(report: BookReport, row: BookEntry, facility: str, *, total: int, fi
     return {label: content for label, content in sorted(labels.items()) if content}
 
 
-def _lost() -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            rule="facts",
-            severity="warning",
-            entry="",
-            label=label,
-            value="",
-            expected="",
-            text=f"The document is erased, and its facts do not hold {what}.",
-        )
-        for label, what in LOST
-    )
+def _lost(entries: Iterable[BookEntry]) -> Iterator[Finding]:
+    """What the facts do not hold, and what they hold that Code 10 has no label for."""
+    for label, what in LOST:
+        yield _finding("", label, f"The document is erased, and its facts do not hold {what}.")
+    for row in entries:
+        if row.entry.obligations:
+            names = ", ".join(share.obligation or "none" for share in row.entry.obligations)
+            yield _finding(
+                f"OI/{row.entry.number}",
+                "",
+                f"The entry is under obligations ({names}); Code 10 has no label for them.",
+            )
+
+
+def _finding(entry: str, label: str, text: str) -> Finding:
+    return Finding(rule="facts", severity="warning", entry=entry, label=label, value="", expected="", text=text)
