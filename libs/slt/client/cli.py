@@ -148,6 +148,37 @@ def _convert(
     convert.convert_file(file, to=to, earlier=earlier or [], genesis=genesis, directory=directory, as_json=as_json)
 
 
+@app.command("generate")
+def _generate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make, empty or new.")],
+    seed: Annotated[int, typer.Option(help="The same seed and sizes make the same bytes.")] = 1,
+    years: Annotated[int, typer.Option(help="Calendar years of reports.")] = 2,
+    first_year: Annotated[int, typer.Option(help="The books begin on its 1 January.")] = 2005,
+    states: Annotated[int, typer.Option(help="States over which the areas are spread.")] = 2,
+    reactors: Annotated[int, typer.Option(help="Item areas with an outage a year.")] = 4,
+    plants: Annotated[int, typer.Option(help="Fuel fabrication, bulk areas.")] = 1,
+    stores: Annotated[int, typer.Option(help="Spent-fuel stores, item areas.")] = 2,
+    entries_per_year: Annotated[int, typer.Option(help="Entries of all areas in a year, about.")] = 2000,
+    open_transits: Annotated[int, typer.Option(help="Fuel elements still on their way at the end.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a synthetic world of linked facilities: world file, opening inventories, and every report in order."""
+    from slt.client.commands import generate
+
+    plan = {
+        "seed": seed,
+        "years": years,
+        "first_year": first_year,
+        "states": states,
+        "reactors": reactors,
+        "plants": plants,
+        "stores": stores,
+        "entries_per_year": entries_per_year,
+        "open_transits": open_transits,
+    }
+    generate.generate(directory, plan, as_json=as_json)
+
+
 @app.command("submit")
 def _submit(
     files: Annotated[
