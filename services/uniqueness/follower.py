@@ -12,7 +12,7 @@ from typing import Final
 from services.uniqueness.blocks import BadBlock, check_facts, compare, read_block
 from services.uniqueness.core import STAGE
 from services.uniqueness.evaluations import Evaluations
-from services.uniqueness.store import Store
+from services.uniqueness.store import Certified, Store
 from slt.bus import BusDown, NoReply, TooLarge
 from slt.bus.messages import Block, BlockGet, BlockReply, Malformed, StateChanged, decode, encode
 from slt.bus.stage import Forged
@@ -144,7 +144,7 @@ class Follower:
             compare(header, block, evaluation)
             head = self._evaluations.add(header.parent_id, header.block_id, evaluation)
             self._wake()  # From here on proposals can be evaluated on top of it.
-            await self._store.commit(head, evaluation.changes)
+            await self._store.commit(head, evaluation.changes, certified=Certified(block.header, block.certificate))
             # A crash before this line leaves a store that stands at this block or before it: both are ordinary starts.
             self._evaluations.commit(head.block_id)
             self._height.set(head.height)

@@ -5,8 +5,9 @@ What the database raises travels up: the process stops, and starts anew from wha
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam, delete, select, update
@@ -21,6 +22,7 @@ from slt.inventory.keys import Kind, kind_of
 from slt.inventory.state import Changes, StateHead, iat_of
 
 ASKED_AT_ONCE: Final = 2_000  # parameters of one statement: below the limits of both databases
+READ_AT_ONCE: Final = 5_000  # records of a whole state: a megabyte or two
 WRITTEN_AT_ONCE: Final = 5_000  # rows of one call to the driver
 
 # Records that few areas have and every statement reads: kept in memory once they were read.
@@ -38,6 +40,36 @@ class ForeignLedger(Exception):
 
 class SecondWriter(Exception):
     """The head moved under us: another process writes into this database. The process stops."""
+
+
+class Certified(NamedTuple):
+    """What makes a block final, as it came: CBOR of its header and of its certificate."""
+
+    header: bytes
+    certificate: bytes
+
+
+class Frozen:
+    """The stored state at one moment, while the service may go on: everything read here is of one transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, head: StateHead, chain_id: bytes, certified: Certified | None
+    ) -> None:
+        self._connection = connection
+        self.head = head
+        self.chain_id = chain_id
+        self.certified = certified  # None at height 0
+
+    async def records(self) -> AsyncIterator[list[tuple[bytes, bytes, int | None]]]:
+        """Every record in order of keys, READ_AT_ONCE at a time: key, value, and the column `spent_iat` as it is."""
+        after = b""
+        while True:
+            query = select(RECORDS).where(RECORDS.c.key > after).order_by(RECORDS.c.key).limit(READ_AT_ONCE)
+            found = [(bytes(row.key), bytes(row.value), row.spent_iat) for row in await self._connection.execute(query)]
+            if not found:
+                return
+            yield found
+            after = found[-1][0]
 
 
 class Store:
@@ -69,7 +101,7 @@ class Store:
                 return _head_of(row), False
             head, records = make()
             await self._write(connection, records)
-            await connection.execute(self._insert(HEAD), {"id": _ONE, "chain_id": chain_id, **_head_row(head)})
+            await connection.execute(self._insert(HEAD), {"id": _ONE, "chain_id": chain_id, **_head_row(head, None)})
         return head, True
 
     async def load(self, keys: Collection[bytes]) -> dict[bytes, bytes | None]:
@@ -105,7 +137,31 @@ class Store:
             rows = await connection.execute(query.limit(limit) if limit >= 0 else query)
             return [(bytes(key), bytes(value)) for key, value in rows]
 
-    async def commit(self, head: StateHead, changes: Changes) -> None:
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[Frozen]:
+        """The stored state as it is now, while the context is open. Raises ForeignLedger when there is none."""
+        async with self._engine.connect() as connection:
+            if self._engine.dialect.name == "postgresql":  # On SQLite every transaction reads one moment.
+                _ = await connection.execution_options(isolation_level="REPEATABLE READ")
+            row = (await connection.execute(select(HEAD))).mappings().one_or_none()
+            if row is None:
+                raise ForeignLedger("this database holds no state; is it that of the uniqueness service?")
+            certified = None if row["header"] is None else Certified(bytes(row["header"]), bytes(row["certificate"]))
+            yield Frozen(connection, _head_of(row), bytes(row["chain_id"]), certified)
+
+    async def install(
+        self, chain_id: bytes, head: StateHead, certified: Certified | None, records: AsyncIterator[Changes]
+    ) -> None:
+        """Make a verified state the stored one, in one transaction. Raises SecondWriter unless the database is new."""
+        async with self._writing, self._engine.begin() as connection:
+            if (await connection.execute(select(HEAD))).first() is not None:
+                raise SecondWriter("this database holds a state already; restore into a new one")
+            async for some in records:
+                await self._write(connection, {key: value for key, value in some.items() if value is not None})
+            row = {"id": _ONE, "chain_id": chain_id, **_head_row(head, certified)}
+            await connection.execute(self._insert(HEAD), row)
+
+    async def commit(self, head: StateHead, changes: Changes, *, certified: Certified) -> None:
         """Make the state after `head` the stored one, in one transaction; durable on return. Raises SecondWriter.
 
         A crash before the commit leaves the state before it; the block comes again and is evaluated again.
@@ -114,7 +170,7 @@ class Store:
         try:
             async with self._writing, self._engine.begin() as connection:
                 moved = await connection.execute(
-                    update(HEAD).where(HEAD.c.id == _ONE, HEAD.c.height == head.height - 1), _head_row(head)
+                    update(HEAD).where(HEAD.c.id == _ONE, HEAD.c.height == head.height - 1), _head_row(head, certified)
                 )
                 if moved.rowcount != 1:
                     raise SecondWriter(f"the stored state does not stand at height {head.height - 1}")
@@ -199,13 +255,15 @@ def _head_of(row: sa.RowMapping) -> StateHead:
     )
 
 
-def _head_row(head: StateHead) -> dict[str, Any]:
+def _head_row(head: StateHead, certified: Certified | None) -> dict[str, Any]:
     return {
         "height": head.height,
         "block_id": head.block_id,
         "lanes": head.lanes,
         "log_size": head.log_size,
         "time_ms": head.time_ms,
+        "header": None if certified is None else certified.header,
+        "certificate": None if certified is None else certified.certificate,
     }
 
 

@@ -30,6 +30,8 @@ HEAD: Final = Table(
     Column("lanes", Octets, nullable=False),  # 2048 bytes: the set hash of `records`
     Column("log_size", BigInteger, nullable=False),
     Column("time_ms", BigInteger, nullable=False),  # of the block
+    Column("header", Octets),  # CBOR of the block's header, as is its certificate; null at height 0, and
+    Column("certificate", Octets),  # until the first block after an upgrade from revision 0001
 )
 
 HELD: Final = Table(

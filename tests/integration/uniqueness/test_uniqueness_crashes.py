@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from services.uniqueness.store import Store
+from services.uniqueness.store import Certified, Store
 from slt.bus import NoReply
 from slt.bus.messages import EvaluateRequest, Item, StateGet, StateReply, decode, encode
 from slt.bus.subjects import STATE_GET
@@ -88,9 +88,9 @@ class MortalStore(Store):
         done()
         return made
 
-    async def commit(self, head: StateHead, changes: Changes) -> None:
+    async def commit(self, head: StateHead, changes: Changes, *, certified: Certified) -> None:
         done = MOMENT.step("commit")
-        await super().commit(head, changes)
+        await super().commit(head, changes, certified=certified)
         done()
 
     async def hold(self, held: Any) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.uniqueness.core import Held
 from services.uniqueness.service import first_state
-from services.uniqueness.store import ForeignLedger, SecondWriter, Store
+from services.uniqueness.store import Certified, ForeignLedger, SecondWriter, Store
 from slt.inventory.keys import Kind, key, prefix
 from slt.inventory.lthash import EMPTY_LANES, updated
 from slt.inventory.state import StateHead
@@ -25,6 +25,9 @@ HEAD = key(Kind.HEAD, "XL", "XLR1")
 
 def spent(iat: int) -> bytes:
     return cbor2.dumps([iat, 0, None])
+
+
+CERTIFIED = Certified(b"header", b"certificate")
 
 
 @pytest.fixture
@@ -47,9 +50,10 @@ def after(head: StateHead) -> StateHead:
 
 async def test_a_new_database_holds_genesis_and_an_old_one_stays_as_it_is(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
-    records = [record for arity in (0x82, 0x83, 0x84, 0x85) for record in await store.under(bytes([arity]))]
+    async with store.frozen() as frozen:
+        records = [(record_key, value) async for some in frozen.records() for record_key, value, _ in some]
     assert updated(EMPTY_LANES, added=records) == head.lanes
-    await store.commit(after(head), {SPENT[0]: spent(5)})
+    await store.commit(after(head), {SPENT[0]: spent(5)}, certified=CERTIFIED)
 
     again, moved = await begun(engine)
 
@@ -66,25 +70,27 @@ async def test_the_database_of_another_ledger_is_refused(engine: AsyncEngine) ->
 async def test_a_second_writer_is_found_out_and_changes_nothing(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
     other, _ = await begun(engine)
-    await store.commit(after(head), {SPENT[0]: spent(5)})
+    await store.commit(after(head), {SPENT[0]: spent(5)}, certified=CERTIFIED)
     with pytest.raises(SecondWriter):
-        await other.commit(after(head), {SPENT[1]: spent(5)})
+        await other.commit(after(head), {SPENT[1]: spent(5)}, certified=CERTIFIED)
     assert (await store.load([SPENT[1]])) == {SPENT[1]: None}
 
 
 async def test_changes_are_written_replaced_and_removed_and_readers_see_them(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
     assert await store.load([HEAD, SPENT[0]]) == {HEAD: cbor2.dumps([0, "", []]), SPENT[0]: None}
-    await store.commit(first := after(head), {HEAD: cbor2.dumps([1]), SPENT[0]: spent(5), SPENT[1]: spent(6)})
+    await store.commit(
+        first := after(head), {HEAD: cbor2.dumps([1]), SPENT[0]: spent(5), SPENT[1]: spent(6)}, certified=CERTIFIED
+    )
     assert await store.load([HEAD, SPENT[0]]) == {HEAD: cbor2.dumps([1]), SPENT[0]: spent(5)}
-    await store.commit(after(first), {HEAD: cbor2.dumps([2]), SPENT[0]: None})
+    await store.commit(after(first), {HEAD: cbor2.dumps([2]), SPENT[0]: None}, certified=CERTIFIED)
     assert await store.load([HEAD, *SPENT[:2]]) == {HEAD: cbor2.dumps([2]), SPENT[0]: None, SPENT[1]: spent(6)}
     assert await (await begun(engine))[0].load([HEAD]) == {HEAD: cbor2.dumps([2])}
 
 
 async def test_spent_records_are_found_by_iat(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
-    await store.commit(after(head), {record_key: spent(n) for n, record_key in enumerate(SPENT)})
+    await store.commit(after(head), {record_key: spent(n) for n, record_key in enumerate(SPENT)}, certified=CERTIFIED)
     assert await store.spent_before(3) == {record_key: spent(n) for n, record_key in enumerate(SPENT[:3])}
     assert await store.spent_before(0) == {}
 
@@ -93,7 +99,7 @@ async def test_records_of_a_kind_come_in_pages(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
     keys = sorted(key(Kind.REPORT, "XL", "XLR1", n) for n in range(1, 301))
     other = key(Kind.REPORT, "XL", "XLR2", 1)
-    await store.commit(after(head), {**dict.fromkeys(keys, b"\x80"), other: b"\x80"})
+    await store.commit(after(head), {**dict.fromkeys(keys, b"\x80"), other: b"\x80"}, certified=CERTIFIED)
     found: list[bytes] = []
     while page := await store.under(prefix(Kind.REPORT, "XL", "XLR1"), after=found[-1] if found else b"", limit=70):
         found += [record_key for record_key, _ in page]
@@ -103,7 +109,7 @@ async def test_records_of_a_kind_come_in_pages(engine: AsyncEngine) -> None:
 async def test_more_keys_than_one_statement_takes_are_loaded(engine: AsyncEngine) -> None:
     store, head = await begun(engine)
     keys = [key(Kind.REPORT, "XL", "XLR1", n) for n in range(5_000)]
-    await store.commit(after(head), dict.fromkeys(keys[::2], b"\x80"))
+    await store.commit(after(head), dict.fromkeys(keys[::2], b"\x80"), certified=CERTIFIED)
     found = await store.load(keys)
     assert [found[record_key] for record_key in keys] == [b"\x80", None] * 2_500
 
@@ -124,7 +130,7 @@ async def test_every_answer_of_load_is_of_one_moment(engine: AsyncEngine) -> Non
         at = head
         for number in range(1, 21):
             at = after(at)
-            await store.commit(at, {HEAD: cbor2.dumps([number]), report: cbor2.dumps([number])})
+            await store.commit(at, {HEAD: cbor2.dumps([number]), report: cbor2.dumps([number])}, certified=CERTIFIED)
 
     await asyncio.gather(read(), read(), write())
     assert torn == []

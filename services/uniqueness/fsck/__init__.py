@@ -1,0 +1,1 @@
+"""Recompute the state from its records, and from the ledger's blocks: python -m services.uniqueness.fsck"""

@@ -1,0 +1,1 @@
+"""The state as one file, and back: python -m services.uniqueness.snapshot"""
