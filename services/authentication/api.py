@@ -8,13 +8,13 @@ from fastapi import APIRouter, Header, HTTPException, Query, Request
 from pydantic import BaseModel
 
 from slt.bus import BusDown, StreamFull, TooLarge
-from slt.bus.subjects import BadSubject, submit
+from slt.bus.subjects import GOVERNANCE, BadSubject, submit
 from slt.runtime.copies import Registry, RegistryCopy
 from slt.runtime.recent import Recent, add_report_route
 from slt.runtime.run import Runtime
 from slt.runtime.traces import parse_traceparent
 from slt.statements.cbor import DecodeError
-from slt.statements.statement import parse_statement
+from slt.statements.governance import GovernanceStatement, parse_ordered
 from slt.statements.submission import MESSAGE_BYTES_MAX, Submission, decode_submissions, message_id
 
 READ_WITHIN_S: Final = 60.0
@@ -61,7 +61,7 @@ def make_router(runtime: Runtime, copy: RegistryCopy, recent: Recent) -> APIRout
     @router.post(
         "/submissions",
         status_code=202,
-        summary="Queue a submission message, the same bytes as on slt.submit.<state>.<mba>",
+        summary="Queue a submission message, the same bytes as on slt.submit.<state>.<mba> or slt.submit.governance",
         responses={
             400: {"description": "not a submission message, or no area for it"},
             413: {"description": "larger than a message may be"},
@@ -84,7 +84,7 @@ def make_router(runtime: Runtime, copy: RegistryCopy, recent: Recent) -> APIRout
             data = await _message(request)
             try:
                 items = decode_submissions(data)
-                subject_state, subject_mba = (state, mba) if state or mba else _only_area(items[0], copy)
+                subject_state, subject_mba = (state, mba) if state or mba else _place(items[0], copy)
                 subject = submit(subject_state, subject_mba)
             except (DecodeError, BadSubject) as error:
                 raise HTTPException(400, f"{error}") from None
@@ -125,9 +125,12 @@ def _registry(copy: RegistryCopy) -> Registry:
     return copy.current
 
 
-def _only_area(submission: Submission, copy: RegistryCopy) -> tuple[str, str]:
-    """State and MBA of an author who reports for one area only. Raises DecodeError, HTTPException."""
-    author = _registry(copy).identities.get(parse_statement(submission.statement).kid)
+def _place(submission: Submission, copy: RegistryCopy) -> tuple[str, str]:
+    """GOVERNANCE for a change; else the only area of the author. Raises DecodeError, HTTPException."""
+    statement = parse_ordered(submission.statement)
+    if isinstance(statement, GovernanceStatement):
+        return GOVERNANCE
+    author = _registry(copy).identities.get(statement.kid)
     if author is None:
         raise HTTPException(400, "the key of the statement is not registered; name the area: ?state=XL&mba=XLR1")
     if len(author.mbas) != 1:

@@ -20,6 +20,15 @@ class Config(BaseConfig):
             reason="checked and sealed together; facilities often send one report a message",
         ),
     ] = 64
+    vets_at_once: Annotated[
+        int,
+        setting(
+            "SLT_VETS_AT_ONCE",
+            minimum=1,
+            maximum=64,
+            reason="questions of consensus answered side by side, beside the pipeline: a full one cannot hold them up",
+        ),
+    ] = 1
     threads: Annotated[
         int,
         setting(

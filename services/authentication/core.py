@@ -1,20 +1,20 @@
-"""What authentication decides about a message of submissions: pure. Start here.
+"""What authentication decides about a submitted report: pure. Start here.
 
 Who says so, and may they? Until the signature is verified nothing that a submission says about itself counts: it is
 known by its submission id only, and a broken copy says nothing about the statement that it copies.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from slt.bus.compression import inflate
 from slt.bus.messages import Malformed, WireFinding
-from slt.bus.subjects import SUBMIT_GOVERNANCE, BadSubject, parse_submit
 from slt.reports import Reference
 from slt.reports.limits import oversize
 from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Identity
+from slt.statements.governance import Ordered
 from slt.statements.signatures import BadSignature
 from slt.statements.statement import (
     SALT_BYTES,
@@ -25,8 +25,17 @@ from slt.statements.statement import (
     verify_endorsement,
     verify_statement,
 )
-from slt.statements.submission import ENDORSEMENTS_MAX, Submission, decode_submissions
+from slt.statements.submission import ENDORSEMENTS_MAX, Submission
 from slt.statements.verdicts import TABLE, Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Somebody whose signature counts for something: an identity, or a member by its governance key."""
+
+    name: str
+    kid: bytes
+    spki: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +47,14 @@ class Door:
     reference: Reference
     parameters: Mapping[str, int | str]
     now_s: int
+    members: Mapping[bytes, Party] = field(default_factory=dict)  # by kid of the governance key
+
+    def party(self, kid: bytes) -> Party | None:
+        """Who has this key."""
+        identity = self.identities.get(kid)
+        if identity is None:
+            return self.members.get(kid)
+        return Party(name=identity.name, kid=identity.kid, spki=identity.spki)
 
     def limit(self, name: str) -> int:
         """A parameter of the ledger that is a number."""
@@ -46,11 +63,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """Signed by a key that may report for this area, with the body that it was signed for."""
+    """Signed by a key that may report for this area, with the body that it was signed for; or a change, signed."""
 
-    statement: Statement
-    author: Identity
-    endorsers: tuple[Identity, ...]
+    statement: Ordered
+    author: Identity | Party
+    endorsers: tuple[Identity | Party, ...]  # approvers of a change
     body_length: int
 
 
@@ -65,53 +82,6 @@ class Refused:
 Outcome: TypeAlias = Passed | Refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One submission of a message, and what was decided about it."""
-
-    submission: Submission
-    submission_id: bytes
-    outcome: Outcome
-
-    @property
-    def statement_id(self) -> bytes | None:
-        """Only if its signature holds."""
-        outcome = self.outcome
-        return outcome.statement.id if isinstance(outcome, Passed) else outcome.statement_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
-    """A submission message for the area of `state` and `mba`: each submission is judged for itself."""
-
-    state: str
-    mba: str
-    seen: tuple[Seen, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """No submission message: there is nobody to answer."""
-
-    reason: str
-
-
-def examine(subject: str, data: bytes, door: Door) -> Examined | Unreadable:
-    """Read the message that came on `subject`, and check every submission in it."""
-    if subject == SUBMIT_GOVERNANCE:
-        return Unreadable(reason="governance statements are not taken by this version")
-    try:
-        state, mba = parse_submit(subject)
-        submissions = decode_submissions(data)
-    except (BadSubject, DecodeError) as error:
-        return Unreadable(reason=str(error))
-    seen = (
-        Seen(submission=one, submission_id=one.id, outcome=check(one, door, state=state, mba=mba))
-        for one in submissions
-    )
-    return Examined(state=state, mba=mba, seen=tuple(seen))
-
-
 def check(submission: Submission, door: Door, *, state: str, mba: str) -> Outcome:
     """Check a submission that came on the subject of `state` and `mba`.
 
@@ -124,27 +94,26 @@ def check(submission: Submission, door: Door, *, state: str, mba: str) -> Outcom
         text = (
             f"The statement cannot be read: {error}. Make it anew, as the plain publisher's guide says, and send that."
         )
-        return Refused(statement_id=None, findings=(_finding("unreadable", text),))
+        return Refused(statement_id=None, findings=(finding("unreadable", text),))
     if statement.aud != door.audience:
         text = (
             "The statement was made for another ledger. Submit the file again with this ledger's genesis; that makes a "
             "new statement."
         )
         return Refused(
-            statement_id=None, findings=(_finding("other-ledger", text, value=statement.aud, expected=door.audience),)
+            statement_id=None, findings=(finding("other-ledger", text, value=statement.aud, expected=door.audience),)
         )
     author = door.identities.get(statement.kid)
     if author is None:
-        text = f"The key {statement.kid.hex()} is not registered on this ledger."
-        return Refused(statement_id=None, findings=(_of_code(Code.KEY_UNKNOWN, text),))
+        return Refused(statement_id=None, findings=(unknown(statement.kid),))
     try:
         verify_statement(statement, author.spki)
     except BadSignature as error:
         text = f"The statement's signature does not hold: {error}."
-        return Refused(statement_id=None, findings=(_of_code(Code.BAD_SIGNATURE, text),))
+        return Refused(statement_id=None, findings=(finding_of(Code.BAD_SIGNATURE, text),))
     endorsers: list[Identity] = []
     findings = (
-        *_window(statement, door),
+        *window(statement.iat, door),
         *_identity(statement, author, state=state, mba=mba),
         *_endorsements(submission, statement, door, endorsers, state=state, mba=mba),
         *_sizes(submission, door),
@@ -157,15 +126,19 @@ def check(submission: Submission, door: Door, *, state: str, mba: str) -> Outcom
     return Passed(statement=statement, author=author, endorsers=tuple(endorsers), body_length=body)
 
 
-def _window(statement: Statement, door: Door) -> Iterator[WireFinding]:
+def unknown(kid: bytes) -> WireFinding:
+    return finding_of(Code.KEY_UNKNOWN, f"The key {kid.hex()} is not registered on this ledger.")
+
+
+def window(iat: int, door: Door) -> Iterator[WireFinding]:
     """A05, by our clock, early: evaluation judges it by the block's time."""
-    earliest = statement.iat - door.limit("skew_s")
-    latest = statement.iat + door.limit("submission_window_s")
+    earliest = iat - door.limit("skew_s")
+    latest = iat + door.limit("submission_window_s")
     if not earliest <= door.now_s <= latest:
-        yield _of_code(
+        yield finding_of(
             Code.OUT_OF_WINDOW,
             "The statement is too old, or its time lies ahead (seconds since 1970).",
-            value=str(statement.iat),
+            value=str(iat),
             expected=f"{door.now_s - door.limit('submission_window_s')} to {door.now_s + door.limit('skew_s')}",
         )
 
@@ -173,28 +146,28 @@ def _window(statement: Statement, door: Door) -> Iterator[WireFinding]:
 def _identity(statement: Statement, author: Identity, *, state: str, mba: str) -> Iterator[WireFinding]:
     """A02 and A03."""
     if not author.not_before <= statement.iat <= author.not_after:
-        yield _of_code(
+        yield finding_of(
             Code.NOT_VALID_AT_IAT,
             f"The identity {author.name} is not valid at the time of the statement (seconds since 1970).",
             value=str(statement.iat),
             expected=f"{author.not_before} to {author.not_after}",
         )
     if statement.iss != author.name:
-        yield _of_code(
+        yield finding_of(
             Code.MAY_NOT_REPORT,
             "The statement names another issuer than the one whose key signed it.",
             value=statement.iss,
             expected=author.name,
         )
     if author.role != "reporter":
-        yield _of_code(
+        yield finding_of(
             Code.MAY_NOT_REPORT,
             f"The identity {author.name} does not report for facilities.",
             value=author.role,
             expected="reporter",
         )
     elif state != author.state or mba not in author.mbas:
-        yield _of_code(
+        yield finding_of(
             Code.MAY_NOT_REPORT,
             f"The identity {author.name} may not report for this material balance area.",
             value=f"{state}/{mba}",
@@ -207,7 +180,7 @@ def _endorsements(
 ) -> Iterator[WireFinding]:
     """A04. Every endorsement that comes must hold; who gave a good one is added to `endorsers`."""
     if len(submission.endorsements) > ENDORSEMENTS_MAX:
-        yield _of_code(
+        yield finding_of(
             Code.ENDORSEMENT_BAD,
             "There are too many endorsements.",
             value=str(len(submission.endorsements)),
@@ -217,9 +190,9 @@ def _endorsements(
     for number, raw in enumerate(submission.endorsements, 1):
         endorser = _endorser(raw, statement, door)
         if isinstance(endorser, str):
-            yield _of_code(Code.ENDORSEMENT_BAD, f"Endorsement {number} does not hold: {endorser}.")
+            yield finding_of(Code.ENDORSEMENT_BAD, f"Endorsement {number} does not hold: {endorser}.")
         elif endorser in endorsers:
-            yield _of_code(Code.ENDORSEMENT_BAD, f"Endorsement {number} is a second one by {endorser.name}.")
+            yield finding_of(Code.ENDORSEMENT_BAD, f"Endorsement {number} is a second one by {endorser.name}.")
         else:
             endorsers.append(endorser)
     area = door.reference.mba(state, mba)
@@ -230,7 +203,7 @@ def _endorsements(
             if one.role == "authority" and one.state == state and one.not_before <= statement.iat <= one.not_after
         ]
         if not authorities:
-            yield _of_code(
+            yield finding_of(
                 Code.ENDORSEMENT_MISSING, f"The area {mba} reports with an endorsement of the authority of {state}."
             )
 
@@ -264,12 +237,12 @@ def _sizes(submission: Submission, door: Door) -> Iterator[WireFinding]:
 def _body(submission: Submission, statement: Statement, door: Door) -> int | WireFinding:
     """The length of the body that `statement` was signed for, or what is wrong with what came."""
     if not submission.body_z:
-        return _of_code(Code.BODY_MISSING, "The submission has no body.")
+        return finding_of(Code.BODY_MISSING, "The submission has no body.")
     bytes_max = door.limit("body_bytes_max")
     try:
         body = inflate(submission.body_z, bytes_max=bytes_max)
     except Malformed as error:
-        return _of_code(
+        return finding_of(
             Code.BODY_WRONG,
             "The body cannot be inflated.",
             value=str(error),
@@ -277,7 +250,7 @@ def _body(submission: Submission, statement: Statement, door: Door) -> int | Wir
         )
     digest = body_digest(body)
     if digest != statement.body_digest or len(body) < SALT_BYTES:
-        return _of_code(
+        return finding_of(
             Code.BODY_WRONG,
             "The body is not the one that the statement was signed for.",
             value=digest.hex(),
@@ -286,10 +259,10 @@ def _body(submission: Submission, statement: Statement, door: Door) -> int | Wir
     return len(body)
 
 
-def _of_code(code: Code, text: str, *, value: str = "", expected: str = "") -> WireFinding:
+def finding_of(code: Code, text: str, *, value: str = "", expected: str = "") -> WireFinding:
     row = TABLE[code]
-    return _finding(row.label, f"{text} {row.next_step}", value=value, expected=expected)
+    return finding(row.label, f"{text} {row.next_step}", value=value, expected=expected)
 
 
-def _finding(rule: str, text: str, *, value: str = "", expected: str = "") -> WireFinding:
+def finding(rule: str, text: str, *, value: str = "", expected: str = "") -> WireFinding:
     return rule, "error", "", "", value, expected, text

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Final, assert_never
 
-from services.authentication.core import Door, Examined, Passed, Refused, Seen, Unreadable, examine
+from services.authentication.core import Door, Passed, Refused
+from services.authentication.governance import parties_of
+from services.authentication.messages import Examined, Seen, Unreadable, examine
 from slt.bus import Delivery, NoReply
 from slt.bus.messages import Item, Timing
 from slt.runtime import answers
@@ -15,6 +17,7 @@ from slt.runtime.recent import Recent
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 from slt.runtime.telemetry import BatchSpan
+from slt.statements.governance import GovernanceStatement
 
 STAGE: Final = "authentication"
 CHUNK_MESSAGES: Final = 32  # a thread takes so many at once: some 3 ms, so that a hand-over costs little beside it
@@ -72,16 +75,22 @@ class Authentication:
 
     async def _examined(self, fresh: Sequence[Delivery], registry: Registry) -> list[Examined | Unreadable]:
         """What each message holds, in order; threads take them in chunks."""
-        door = Door(
+        door = self.door(registry)
+        loop = asyncio.get_running_loop()
+        chunks = [loop.run_in_executor(self._pool, examine_all, chunk, door) for chunk in _chunks(fresh)]
+        return [found for chunk in await asyncio.gather(*chunks) for found in chunk]
+
+    def door(self, registry: Registry | None = None) -> Door:
+        """What is known now, by `registry` or the newest copy. Requires that there is one."""
+        registry = registry or self._copy.current
+        return Door(
             audience=self._runtime.genesis.audience,
             identities=registry.identities,
+            members=parties_of(registry.members),
             reference=registry.reference,
             parameters=registry.parameters,
             now_s=self._runtime.now_ms() // 1000,
         )
-        loop = asyncio.get_running_loop()
-        chunks = [loop.run_in_executor(self._pool, examine_all, chunk, door) for chunk in _chunks(fresh)]
-        return [found for chunk in await asyncio.gather(*chunks) for found in chunk]
 
     async def _settle_owed(self, batch: Batch) -> None:
         """Answer verified statements that may not pass: with their receipts, if they have their final verdict."""
@@ -122,7 +131,7 @@ class _Work:
         self._decided: list[tuple[str, str, Seen]] = []  # area, traceparent
 
     def sort(self, delivery: Delivery, examined: Examined) -> None:
-        area = f"{examined.state}/{examined.mba}"
+        area = examined.area
         for seen in examined.seen:
             traceparent = self._door(delivery, area, seen)
             self._decided.append((area, traceparent, seen))
@@ -214,6 +223,7 @@ def _item(examined: Examined, seen: Seen, passed: Passed, traceparent: str, timi
         endorser_spkis=[endorser.spki for endorser in passed.endorsers],
         body_length=passed.body_length,
         body_digest=statement.body_digest,
+        change=statement.payload if isinstance(statement, GovernanceStatement) else b"",
     )
 
 

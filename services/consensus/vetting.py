@@ -89,6 +89,8 @@ class Work:
         reply = await self._ask(runtime, VET_AUTHENTICATION, VetAuthentication(items=bare), VetAuthenticationReply)
         if len(reply.found) != len(items):
             raise Unvetted(VET_AUTHENTICATION, f"{len(reply.found)} answers about {len(items)} statements")
+        if lacking := _lacking(reply.found, items, self.reply.kids):
+            raise Unvetted(VET_AUTHENTICATION, f"its registry does not have the key {lacking.hex()} yet")
         return [_with(item, found) for item, found in zip(items, reply.found, strict=True)]
 
     async def _validate(self, runtime: Runtime, items: Sequence[Item]) -> list[Item]:
@@ -127,6 +129,13 @@ def _names(item: Item, kids: Sequence[bytes]) -> bool:
     A kid stands in what it signed, byte by byte; who only happens to hold these 32 bytes is looked at for nothing.
     """
     return any(kid in raw for kid in kids for raw in (item.statement, *item.endorsements))
+
+
+def _lacking(found: Sequence[Authenticity], items: Sequence[Item], kids: Sequence[bytes]) -> bytes:
+    """One of `kids`, which the parent state has, that authentication did not find; b"" if it found them all."""
+    lacking = [one.kid for one, seen in zip(items, found, strict=True) if seen.signature == "no key"]
+    lacking += [kid for seen in found for kid in seen.unknown_endorsers]
+    return next((kid for kid in lacking if kid in kids), b"")
 
 
 def _with(item: Item, found: Authenticity | Validity) -> Item:

@@ -101,7 +101,12 @@ TABLE: Final = Table(
         ),
         Stream(
             name=ANSWERS,
-            subjects=(subjects.RECEIPT_ALL, subjects.REFUSED_ALL),
+            subjects=(
+                subjects.RECEIPT_ALL,
+                subjects.REFUSED_ALL,
+                subjects.RECEIPT_GOVERNANCE,
+                subjects.REFUSED_GOVERNANCE,
+            ),
             retention="limits",
             discard="old",
             bytes_max=512 * MIB,

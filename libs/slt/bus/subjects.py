@@ -22,6 +22,9 @@ AGAIN: Final = "slt.again"
 SUBMIT_ALL: Final = "slt.submit.>"
 RECEIPT_ALL: Final = "slt.receipt.*.*"
 REFUSED_ALL: Final = "slt.refused.*.*"
+RECEIPT_GOVERNANCE: Final = "slt.receipt.governance"  # answers to slt.submit.governance, which is about no one area
+REFUSED_GOVERNANCE: Final = "slt.refused.governance"
+GOVERNANCE: Final = ("", "")  # in the place of State and MBA
 PARKED_ALL: Final = "slt.parked.*"
 
 _TOKEN: Final = re.compile(r"[A-Z0-9-]{1,64}\Z")
@@ -33,14 +36,23 @@ class BadSubject(ValueError):
 
 
 def submit(state: str, mba: str) -> str:
+    """Where submissions of an area are published; with GOVERNANCE governance statements."""
+    if (state, mba) == GOVERNANCE:
+        return SUBMIT_GOVERNANCE
     return f"slt.submit.{_token('State', state)}.{_token('MBA', mba)}"
 
 
 def receipt(state: str, mba: str) -> str:
+    """Where receipts of an area are published; with GOVERNANCE those of governance statements."""
+    if (state, mba) == GOVERNANCE:
+        return RECEIPT_GOVERNANCE
     return f"slt.receipt.{_token('State', state)}.{_token('MBA', mba)}"
 
 
 def refused(state: str, mba: str) -> str:
+    """Where refusals of an area are published; with GOVERNANCE those of governance statements."""
+    if (state, mba) == GOVERNANCE:
+        return REFUSED_GOVERNANCE
     return f"slt.refused.{_token('State', state)}.{_token('MBA', mba)}"
 
 
@@ -51,7 +63,9 @@ def parked(stage: str) -> str:
 
 
 def parse_submit(subject: str) -> tuple[str, str]:
-    """State and MBA of `slt.submit.<state>.<mba>`. Raises BadSubject for others, `slt.submit.governance` included."""
+    """State and MBA of `slt.submit.<state>.<mba>`, or GOVERNANCE. Raises BadSubject for any other."""
+    if subject == SUBMIT_GOVERNANCE:
+        return GOVERNANCE
     match subject.split("."):
         case ["slt", "submit", state, mba]:
             return _token("State", state), _token("MBA", mba)
@@ -60,7 +74,12 @@ def parse_submit(subject: str) -> tuple[str, str]:
 
 
 def parse_answer_subject(subject: str) -> tuple[str, str]:
-    """State and MBA of `slt.receipt.<state>.<mba>` or `slt.refused.<state>.<mba>`. Raises BadSubject for any other."""
+    """State and MBA of `slt.receipt.<state>.<mba>` or `slt.refused.<state>.<mba>`, or GOVERNANCE.
+
+    Raises BadSubject for any other.
+    """
+    if subject in (RECEIPT_GOVERNANCE, REFUSED_GOVERNANCE):
+        return GOVERNANCE
     match subject.split("."):
         case ["slt", "receipt" | "refused", state, mba]:
             return _token("State", state), _token("MBA", mba)

@@ -142,6 +142,21 @@ class GovernanceStatement:
     signature: bytes
     to_be_signed: bytes
 
+    @property
+    def sub(self) -> str:
+        """It is about no report."""
+        return ""
+
+    @property
+    def media_type(self) -> str:
+        """What it says stands in itself."""
+        return GOVERNANCE_TYP
+
+    @property
+    def body_digest(self) -> Digest:
+        """It has no body."""
+        return NO_BODY
+
 
 Approval: TypeAlias = Endorsement
 """Somebody's signature over the id of a governance statement: an endorsement under a typ of its own."""
@@ -232,6 +247,16 @@ def parse_ordered(raw: bytes) -> Ordered:
     if _TYP_BYTES in raw and cose.typ_of(raw, "statement") == GOVERNANCE_TYP:
         return parse_governance(raw)
     return parse_statement(raw)
+
+
+def verify_ordered(statement: Ordered, spki: bytes) -> None:
+    """Raise BadSignature unless the key of `spki`, which the caller found by the statement's kid, signed it."""
+    verify(spki, statement.alg, statement.to_be_signed, statement.signature)
+
+
+def parse_endorsement_of(statement: Ordered, raw: bytes) -> Endorsement:
+    """Read what came in the place of an endorsement: of a governance statement an approval. Raises DecodeError."""
+    return parse_approval(raw) if isinstance(statement, GovernanceStatement) else parse_endorsement(raw)
 
 
 def _written(change: Change) -> tuple[ChangeKind, list[Value]]:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.authentication.again import AuthenticatingAgain
 from services.authentication.api import make_router
 from services.authentication.config import Config
 from services.authentication.service import Authentication
@@ -183,12 +184,14 @@ class Member:
         """The service in this process, with everything but its __main__."""
         bus = await self.broker.bus("authentication")
         config = load(Config, environment(self.folder))
-        with ThreadPoolExecutor(config.threads) as pool:
+        with ThreadPoolExecutor(config.threads) as pool, ThreadPoolExecutor(config.vets_at_once) as beside:
             async with start(config, service="authentication", bus=bus) as runtime:
                 copy = RegistryCopy(runtime, poll_s=config.state_poll_s)
                 recent = Recent()
                 authentication = Authentication(runtime, copy, pool, recent, gather=config.gather)
+                again = AuthenticatingAgain(runtime, copy, authentication.door, beside)
                 async with (
+                    again.answering(at_once=config.vets_at_once),
                     runtime.serve_http(make_router(runtime, copy, recent)) as url,
                     asyncio.TaskGroup() as group,
                 ):

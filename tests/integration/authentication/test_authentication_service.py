@@ -17,7 +17,7 @@ import pytest
 
 from slt.bus.compression import compress
 from slt.bus.messages import Parked, decode
-from slt.bus.subjects import SUBMIT_GOVERNANCE, submit
+from slt.bus.subjects import submit
 from slt.statements.statement import make_body, parse_statement
 from slt.statements.submission import Submission, encode_submissions
 from tests.integration.authentication.member import (
@@ -248,9 +248,7 @@ async def test_garbage_is_parked_and_counted_and_the_next_message_passes(home: M
     assert "submission message" in one.reason
 
 
-@pytest.mark.parametrize(
-    "subject", ["slt.submit.xl.xlr1", "slt.submit.XL", "slt.submit.XL.XLR1.more", SUBMIT_GOVERNANCE]
-)
+@pytest.mark.parametrize("subject", ["slt.submit.xl.xlr1", "slt.submit.XL", "slt.submit.XL.XLR1.more"])
 async def test_a_subject_that_is_no_area_is_parked(tmp_path: Path, subject: str) -> None:
     async with in_memory(tmp_path) as (home, broker), home.service():
         await home.bus.publish(subject, encode_submissions([submission(1)]))

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from services.authentication.core import Door
+from services.authentication.governance import parties_of
 from slt.bus.compression import compress
 from slt.reports import Reference
 from slt.statements.genesis import Genesis
@@ -72,6 +73,7 @@ def door(**changes: Any) -> Door:
         "reference": Reference.of(chain.mbas, 1),
         "parameters": dict(chain.parameters),
         "now_s": NOW_S,
+        "members": parties_of(chain.members),
     }
     return Door(**{**fields, **changes})
 

@@ -25,13 +25,25 @@ def test_a_state_or_mba_that_would_change_the_subject_is_refused(text: str) -> N
 
 
 @pytest.mark.parametrize(
-    "subject", ["slt.submit.governance", "slt.submit.XL", "slt.submit.XL.XLR1.x", "slt.submit.xl.a", ""]
+    "subject", ["slt.submit.Governance", "slt.submit.XL", "slt.submit.XL.XLR1.x", "slt.submit.xl.a", ""]
 )
 def test_other_subjects_are_no_submissions(subject: str) -> None:
     with pytest.raises(BadSubject):
         subjects.parse_submit(subject)
     with pytest.raises(BadSubject):
         subjects.parse_answer_subject(subject)
+
+
+def test_governance_has_subjects_of_its_own_that_no_area_can_have() -> None:
+    assert subjects.submit(*subjects.GOVERNANCE) == "slt.submit.governance"
+    assert subjects.parse_submit("slt.submit.governance") == subjects.GOVERNANCE
+    for make, subject in (
+        (subjects.receipt, "slt.receipt.governance"),
+        (subjects.refused, "slt.refused.governance"),
+    ):
+        assert make(*subjects.GOVERNANCE) == subject
+        assert subjects.parse_answer_subject(subject) == subjects.GOVERNANCE
+        assert [s.name for s in TABLE.streams if any(matches(p, subject) for p in s.subjects)] == ["ANSWERS"]
 
 
 def test_requests_and_notifications_are_stored_nowhere() -> None:

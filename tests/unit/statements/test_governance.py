@@ -1,6 +1,7 @@
 """Governance statements and approvals: one encoding each, each under its own typ, and nothing else is read."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -24,10 +25,12 @@ from slt.statements.governance import (
     make_governance,
     parse_announcement,
     parse_approval,
+    parse_endorsement_of,
     parse_governance,
     parse_ordered,
     verify_approval,
     verify_governance,
+    verify_ordered,
 )
 from slt.statements.signatures import BadSignature
 from slt.statements.statement import (
@@ -174,3 +177,21 @@ def test_what_stands_in_a_batch_is_read_by_its_own_typ() -> None:
         with pytest.raises(DecodeError):
             parse_ordered(raw)
     assert cose.typ_of(make_approval(ENDORSER, iss="XL", aud=AUD, iat=IAT, statement_id=bytes(32)), "x") == APPROVAL_TYP
+
+
+def test_a_report_and_a_change_are_verified_by_the_same_words() -> None:
+    report = parse_ordered(
+        make_statement(AUTHOR, iss="x", sub="A" * 22, aud=AUD, iat=IAT, media_type=CODE10, digest=bytes(32))
+    )
+    change = parse_ordered(governance())
+    verify_ordered(report, AUTHOR.spki)
+    verify_ordered(change, GOVERNANCE.spki)
+    with pytest.raises(BadSignature):
+        verify_ordered(change, AUTHOR.spki)
+    assert (change.sub, change.media_type, change.body_digest) == ("", GOVERNANCE_TYP, sha256(b"").digest())
+    approval = make_approval(ENDORSER, iss="y", aud=AUD, iat=IAT, statement_id=change.id)
+    endorsement = make_endorsement(ENDORSER, iss="y", aud=AUD, iat=IAT, statement_id=change.id)
+    assert parse_endorsement_of(change, approval).raw == approval
+    assert parse_endorsement_of(report, endorsement).raw == endorsement
+    with pytest.raises(DecodeError, match="approval: typ"):
+        parse_endorsement_of(change, endorsement)
