@@ -44,12 +44,15 @@ class AnswerDesk:
         *,
         keep_files: bool = True,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        saw: Callable[[str], None] = lambda _note: None,
     ) -> None:
+        """`saw(note)` is called with the signed checkpoint of each receipt that verified."""
         self._folder = folder
         self._genesis = genesis
         self._outbox = outbox
         self._keep_files = keep_files
         self._now_ms = now_ms
+        self._saw = saw
         self._cache = VerifierCache()
 
     def take(self, subject: str, data: bytes, sequence: int, areas: Sequence[tuple[str, str]]) -> Heard:
@@ -91,6 +94,7 @@ class AnswerDesk:
             except BrokenLink as error:
                 faults.append(f"{row.report}: a receipt for it does not verify ({error})")
                 continue
+            self._saw(by_id[row.statement_id][0].checkpoint)
             if row.standing in FINAL:
                 kept = self._keep_conflict(row, receipt)
                 faults.append(

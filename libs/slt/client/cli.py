@@ -11,7 +11,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 import slt
-from slt.client.errors import UNREACHABLE, ClientError
+from slt.client.errors import UNREACHABLE, ClientError, WrongUse
 
 INTERRUPTED: Final = 130  # as a shell says it: 128 + SIGINT
 
@@ -28,6 +28,8 @@ keys = typer.Typer(help="Keys to sign with.", no_args_is_help=True)
 outbox = typer.Typer(help="What was signed here, and what became of it.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(outbox, name="outbox")
+log = typer.Typer(help="The transparency log: its checkpoint, proofs, keys.", no_args_is_help=True)
+app.add_typer(log, name="log")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Dir = Annotated[Path, typer.Option("--dir", envvar="SLT_DIR", help="The working folder that `slt init` made.")]
@@ -213,11 +215,28 @@ def _outbox_list(directory: Dir = Path(), as_json: Json = False) -> None:
 
 
 @app.command("receipt")
-def _receipt(identifier: Identifier, directory: Dir = Path(), as_json: Json = False) -> None:
-    """The answer to one report, verified, in words."""
+def _receipt(
+    identifier: Identifier,
+    form: Annotated[
+        str,
+        typer.Option("--as", metavar="FORM", help="Write it as v1, tlog-proof, cose, or only the logged statement."),
+    ] = "",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to; nothing is overwritten.")] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="The published form alone, without the receipt v1 inside it.")
+    ] = False,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """The answer to one report, verified, in words; or as a file in one of its forms, with --as and --out."""
     from slt.client.commands import answers
 
-    answers.show_receipt(identifier, directory=directory, as_json=as_json)
+    if not form and out is None:
+        answers.show_receipt(identifier, directory=directory, as_json=as_json)
+        return
+    if out is None or not form:
+        raise WrongUse("--as FORM and --out FILE belong together")
+    answers.save_receipt(identifier, form=form, out_file=out, bare=bare, directory=directory, as_json=as_json)
 
 
 @app.command("trace")
@@ -230,17 +249,68 @@ def _trace(identifier: Identifier, directory: Dir = Path(), as_json: Json = Fals
 
 @app.command("verify")
 def _verify(
-    receipts: Annotated[list[Path], typer.Argument(metavar="RECEIPT...", help="Receipt files.")],
-    genesis: Annotated[Path, typer.Option(metavar="FILE", help="genesis.cbor of the ledger that you trust.")],
+    receipts: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECEIPT...", help="Receipt files: v1, .tlog-proof or COSE, seen by content."),
+    ],
+    genesis: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="genesis.cbor of the ledger that you trust. Default: that of --dir."),
+    ] = None,
     body: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The body as hashed (bodies/ID); only with a single receipt.")
     ] = None,
+    statement: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The log's entry, which a bare tlog-proof does not hold.")
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Compare with the checkpoint remembered there, asking its log."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify receipts offline: no network, no database. 0 = every proof holds; it says what was proved."""
+    """Verify receipts offline: no network, no database. 0 = every proof holds; one line says what each link proves."""
     from slt.client.commands import answers
 
-    answers.verify_receipts(receipts, genesis=genesis, body=body, as_json=as_json)
+    answers.verify_receipts(
+        receipts, genesis=genesis, body=body, statement=statement, directory=directory, as_json=as_json
+    )
+
+
+@log.command("consistency")
+def _log_consistency(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A file with a checkpoint or receipt, or a size.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same, of a log that is not smaller.")],
+    genesis: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="genesis.cbor that names the log's keys. Default: that of --dir."),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--log", metavar="URL|FOLDER", help="The log's tiles. Default: those of the member in --dir."),
+    ] = None,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """Prove that the log only grew from OLD to NEW. 1 = it did not: both and the failing proof are kept as evidence."""
+    from slt.client.commands import consistency
+
+    consistency.consistency(old, new, genesis=genesis, where=where, directory=directory, as_json=as_json)
+
+
+@log.command("key")
+def _log_key(
+    genesis: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="genesis.cbor that names the keys. Default: that of --dir.")
+    ] = None,
+    pem: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the key of a private ledger as PEM.")] = None,
+    directory: Dir = Path(),
+    as_json: Json = False,
+) -> None:
+    """The keys that sign checkpoints and COSE receipts, as other tools want them: vkey, kid, PEM."""
+    from slt.client.commands import consistency
+
+    consistency.show_keys(genesis=genesis, directory=directory, pem=pem, as_json=as_json)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

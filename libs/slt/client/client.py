@@ -4,9 +4,9 @@
         await client.submit([signed])
         rows = await client.answers([signed.entry.statement_id], within_s=60)
 
-Two tasks do the work while the client is open. The sender publishes what waits and publishes it again, with back-off,
-until it is answered: the broker's word that it stored a message is no answer. The reader takes the answers in order,
-from where it stopped the last time.
+Two tasks do most of the work while the client is open. The sender publishes what waits and publishes it again, with
+back-off, until it is answered: the broker's word that it stored a message is no answer. The reader takes the answers in
+order, from where it stopped the last time.
 """
 
 import asyncio
@@ -22,13 +22,17 @@ from slt.bus.subjects import receipt as receipt_subject
 from slt.bus.subjects import refused as refused_subject
 from slt.bus.subjects import submit as submit_subject
 from slt.client.answers import AnswerDesk
+from slt.client.checkpoints import Memory
 from slt.client.files import write_durably
 from slt.client.folder import Folder
 from slt.client.outbox import WAITING, Entry, Outbox
 from slt.client.submission import Message, Signed, pack
 from slt.client.tasks import beside
+from slt.client.tiled_log import Log
+from slt.client.watch import Watch
 
 SEND_AT_ONCE_MAX: Final = 4096  # rows loaded for one round of publishing: bounds the memory of a long outbox
+LOOK_AGAIN_S: Final = 0.1  # between two looks at the log at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,8 @@ class Patience:
     last_s: float = 300.0  # a member that is down for a day is not asked a thousand times
     down_s: float = 1.0  # nothing was stored: the broker is away or has no room
     outbox_poll_s: float = 1.0  # how late we see what another process wrote into the same outbox
+    settle_s: float = 1.0  # how late a checkpoint is compared with the one remembered: a few requests to the log
+    last_look_s: float = 3.0  # at the end: the log's files follow a block's commit within some hundred milliseconds
     reread_s: float = 20.0  # nothing heard for so long: a broker may have lost the end of ANSWERS and counts again
 
     def after(self, attempts: int) -> float:
@@ -56,6 +62,7 @@ class Client:
         bus: Bus,
         outbox: Outbox,
         desk: AnswerDesk,
+        watch: Watch | None,
         *,
         patience: Patience,
         keep_files: bool,
@@ -66,6 +73,7 @@ class Client:
         self._folder = folder
         self._bus = bus
         self._desk = desk
+        self._watch = watch
         self._patience = patience
         self._keep_files = keep_files
         self._answered = answered
@@ -230,6 +238,33 @@ class Client:
                 if elsewhere := list(self._waiting - still):
                     await self._tell(await asyncio.to_thread(self.outbox.of_submissions, elsewhere))
 
+    async def compare(self) -> None:
+        """The comparer's task: checkpoints of receipts against the one remembered here."""
+        while True:
+            await asyncio.sleep(self._patience.settle_s)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Compare every checkpoint that was not compared yet. A split view is told as trouble; its evidence is kept."""
+        if self._watch is not None and self._watch.pending:
+            for fault in await asyncio.to_thread(self._watch.settle):
+                self._trouble(fault)
+
+    async def settle_all(self) -> None:
+        """Before the end: wait a moment for the log, which publishes a little after the ledger has answered."""
+        deadline = _now() + self._patience.last_look_s
+        while True:
+            await self.settle()
+            if self._watch is None or not self._watch.pending or not self._watch.comparable:
+                return
+            if _now() >= deadline:
+                self._trouble(
+                    f"{self._watch.pending} checkpoints are not yet compared with the one remembered here: "
+                    f"{self._watch.blocked}; slt verify --dir compares receipts later"
+                )
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
+
     async def _tell(self, rows: list[Entry]) -> None:
         self._heard_at = _now()
         async with self._news:
@@ -260,10 +295,14 @@ async def open_client(
     *,
     patience: Patience | None = None,
     keep_files: bool = True,
+    log_of: Callable[[], Log | None] = lambda: None,
     answered: Callable[[Entry], None] = lambda _row: None,
     trouble: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[Client]:
     """A client over the outbox of `folder`. What waits there from before is sent again at once.
+
+    `log_of` gives the ledger's log for a fresh look: the checkpoint of each receipt is compared with the one that the
+    folder remembers. Without a log only checkpoints of one size can be compared.
 
     `answered(row)` is called when a row stopped waiting, `trouble(sentence)` when something needs a person's eye.
     `keep_files=False` saves neither bodies nor receipts as files: for measuring, not for a facility.
@@ -273,20 +312,25 @@ async def open_client(
         if keep_files:
             folder.bodies.mkdir(exist_ok=True)
             folder.receipts.mkdir(exist_ok=True)
-        desk = AnswerDesk(folder, folder.genesis(), outbox, keep_files=keep_files)
+        genesis = folder.genesis()
+        watch = Watch(Memory(folder, genesis), genesis, log_of) if keep_files else None
+        saw = (lambda _note: None) if watch is None else watch.saw
+        desk = AnswerDesk(folder, genesis, outbox, keep_files=keep_files, saw=saw)
         client = Client(
             folder,
             bus,
             outbox,
             desk,
+            watch,
             patience=patience or Patience(),
             keep_files=keep_files,
             answered=answered,
             trouble=trouble,
         )
         client._expect(await asyncio.to_thread(outbox.waiting))
-        async with beside(client.send(), client.read(), client.watch()):
+        async with beside(client.send(), client.read(), client.watch(), client.compare()):
             yield client
+            await client.settle_all()
     finally:
         await asyncio.to_thread(outbox.close)
 

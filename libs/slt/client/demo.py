@@ -22,6 +22,7 @@ from slt.bus.jetstream import connect
 from slt.client.answer_table import answer_row
 from slt.client.client import Client, open_client
 from slt.client.commands.answers import show_stages
+from slt.client.commands.consistency import log_of
 from slt.client.commands.network import show_addresses
 from slt.client.commands.reports import queue
 from slt.client.errors import ANSWER_IS_NO, ClientError, Unreachable
@@ -138,7 +139,7 @@ async def _reports(folder: Folder, genesis: Genesis, addresses: Addresses, out: 
     out.say(f"   {'report':<10} {'signed by':<10} {'answer':<12} {'block':>5} {'entry':>5} {'ms':>5}  what it is")
     async with (
         connect(addresses.nats, name="slt-demo") as bus,
-        open_client(folder, bus, trouble=out.trouble) as client,
+        open_client(folder, bus, log_of=lambda: log_of(addresses), trouble=out.trouble) as client,
     ):
         return [await _report(folder, genesis, client, name, out) for name in YEAR]
 

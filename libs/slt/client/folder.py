@@ -3,6 +3,7 @@
 genesis.toml genesis.cbor profile.toml openings/ keys/ anchors/ term-authority/ members/    made by init
 addresses.json logs/ spans/                                                                 made by up
 outbox.sqlite bodies/ receipts/ reports/                                                    the facility's own record
+checkpoints/ evidence/                                                                      what it saw of the log
 """
 
 import json
@@ -104,6 +105,16 @@ class Folder:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last checkpoint that was seen of the ledger."""
+        return self.root / "checkpoints"
+
+    @property
+    def evidence(self) -> Path:
+        """Split views: what a ledger should never have signed."""
+        return self.root / "evidence"
 
     @property
     def logs(self) -> Path:

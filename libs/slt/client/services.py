@@ -6,6 +6,7 @@ import httpx
 
 from slt.client.errors import Unreachable, WrongUse
 from slt.client.folder import Addresses
+from slt.statements.receipt_forms import Form
 
 ASK_WITHIN_S: Final = 5.0
 
@@ -39,12 +40,13 @@ async def ask(addresses: Addresses, service: str, path: str, *, any_status: bool
     return said
 
 
-async def fetch_receipt(addresses: Addresses, statement: str) -> bytes:
+async def fetch_receipt(addresses: Addresses, statement: str, *, form: Form = "v1", bare: bool = False) -> bytes:
     """The receipt of a statement id (hex), unverified. Raises WrongUse when there is none, Unreachable."""
     url = addresses.http.get("ledger", "")
     try:
         async with httpx.AsyncClient(timeout=ASK_WITHIN_S) as client:
-            answer = await client.get(f"{url}/v1/receipts/{statement}")
+            query = {"format": form, "bare": str(bare).lower()}
+            answer = await client.get(f"{url}/v1/receipts/{statement}", params=query)
     except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise Unreachable(
             f"the ledger does not answer at {url or 'an unknown address'}: {type(error).__name__}"

@@ -7,47 +7,137 @@ from pathlib import Path
 from typing import Any, Final
 
 from slt.client.answer_table import answer_object, answer_row, findings_of, next_step, refusal_of
+from slt.client.commands.history import History
 from slt.client.errors import AnswerIsNo, Unreachable, WrongUse
+from slt.client.files import write_durably
 from slt.client.folder import SERVICES, Folder, read_genesis
 from slt.client.local.network import working_folder
 from slt.client.outbox import Entry, Outbox
 from slt.client.output import Output
 from slt.client.services import fetch_receipt
 from slt.client.trace import Stage, ask_everybody, blocked_by, stages_of
-from slt.client.verification import verify_file
+from slt.client.verification import Verified, verify_file
+from slt.consensus.forms import verify_any
+from slt.consensus.links import Line
 from slt.consensus.proof import Proof
 from slt.consensus.receipts import BrokenLink, VerifierCache, verify_receipt
 from slt.statements.genesis import Genesis
+from slt.statements.receipt_forms import FORMS, NotInTheLog, as_tlog_proof
+from slt.statements.receipts import parse_receipt
+from slt.statements.verdicts import TABLE
 
 ID_HEX_CHARS: Final = 64
+STATEMENT: Final = "statement"  # beside the forms of a receipt: the log's entry, which a bare tlog-proof is about
 
 
-def verify_receipts(receipts: Sequence[Path], *, genesis: Path, body: Path | None, as_json: bool) -> None:
+def verify_receipts(
+    receipts: Sequence[Path],
+    *,
+    genesis: Path | None,
+    body: Path | None,
+    statement: Path | None,
+    directory: Path | None,
+    as_json: bool,
+) -> None:
+    """Offline, but for `directory`: then the checkpoints are also compared with the one remembered there."""
     out = Output(as_json=as_json)
-    if body is not None and len(receipts) != 1:
-        raise WrongUse("--body belongs to a single receipt: verify them one by one")
-    ledger = read_genesis(genesis)
+    for option, file in (("--body", body), ("--statement", statement)):
+        if file is not None and len(receipts) != 1:
+            raise WrongUse(f"{option} belongs to a single receipt: verify them one by one")
+    folder = None if directory is None else working_folder(directory)
+    if genesis is None and folder is None:
+        raise WrongUse("name the ledger that you trust: --genesis FILE, or --dir of a working folder")
+    ledger = read_genesis(genesis) if genesis is not None else folder.genesis() if folder is not None else None
+    assert ledger is not None
+    history = None if folder is None else History(folder, ledger)
     cache = VerifierCache()
     broken = 0
     for receipt in receipts:
-        verified = verify_file(receipt, ledger, body=body, cache=cache)
-        out.objects([verified.to_json()])
-        if verified.proof is not None:
-            out.say(
-                "\n".join(
-                    (
-                        f"{receipt}: the proof holds, the verdict is {_verdict(verified.proof)}.",
-                        *(f"  {line}" for line in verified.proof.lines),
-                    )
-                )
-            )
-        elif verified.broken is not None:
-            broken += 1
-            out.say(
-                f"{receipt}: THE PROOF DOES NOT HOLD.\n  Broken link: {verified.broken.link}. {verified.broken.message}"
-            )
+        verified = verify_file(receipt, ledger, body=body, statement=statement, cache=cache)
+        lines = verified.lines
+        if history is not None and verified.found is not None:
+            lines = (*lines, history.line_of(receipt))
+        out.objects([{**verified.to_json(), "links": [line.to_json() for line in lines]}])
+        out.say("\n".join((f"{receipt}: {_headline(verified)}", *map(link_row, lines), *_next_steps(verified))))
+        broken += verified.found is None
+    if history is not None:
+        history.end(out)
     if broken:
         raise AnswerIsNo(f"{broken} of {len(receipts)} do not hold")
+
+
+def link_row(line: Line) -> str:
+    """`  holds       certificate          The block is final ...`"""
+    word = {True: "holds", False: "BROKEN", None: "not proved"}[line.holds]
+    return f"  {word:<11} {line.link:<20} {line.text}"
+
+
+def _headline(verified: Verified) -> str:
+    if verified.broken is not None:
+        return f"THE PROOF DOES NOT HOLD. Broken link: {verified.broken.link}. {verified.broken.message}"
+    assert verified.found is not None
+    if verified.found.bare:
+        return "the proof holds: the statement is in the log. What was decided about it, a bare proof does not prove."
+    return f"the proof holds, the verdict is {verified.found.standing}."
+
+
+def _next_steps(verified: Verified) -> tuple[str, ...]:
+    if verified.proof is None or verified.proof.accepted:
+        return ()
+    return (f"  What to do: {TABLE[verified.proof.code].next_step}",)
+
+
+def save_receipt(identifier: str, *, form: str, out_file: Path, bare: bool, directory: Path, as_json: bool) -> None:
+    """Write a receipt in one of its forms, or the statement that is the log's entry. What was written was verified."""
+    out = Output(as_json=as_json)
+    if form not in (*FORMS, STATEMENT):
+        raise WrongUse(f"--as is one of {', '.join((*FORMS, STATEMENT))}")
+    if out_file.exists():
+        raise WrongUse(f"{out_file} is there already, and nothing is overwritten")
+    folder = working_folder(directory)
+    genesis = folder.genesis()
+    statement_id = _whole_id(identifier, folder)
+    receipt = _receipt_of(statement_id, folder)
+    try:
+        proof = verify_receipt(receipt, genesis)
+        if form == STATEMENT:
+            data = parse_receipt(receipt).statement
+        elif form == "tlog-proof":
+            data = as_tlog_proof(receipt, bare=bare)
+        elif form == "cose":
+            data = asyncio.run(fetch_receipt(folder.addresses(), statement_id, form="cose", bare=bare))
+        else:
+            data = receipt
+        if form in FORMS:
+            verify_any(data, genesis, entry=parse_receipt(receipt).statement)
+    except BrokenLink as broken:
+        raise AnswerIsNo(f"The receipt does not hold. {broken.link}: {broken.message}") from None
+    except NotInTheLog as error:
+        raise AnswerIsNo(f"{str(error).capitalize()}") from None
+    write_durably(out_file, data)
+    out.objects([{"statement": statement_id, "form": form, "bare": bare, "file": str(out_file), "bytes": len(data)}])
+    out.say(f"{out_file}: {len(data)} bytes. It proves: {_verdict(proof)}, statement {statement_id}.")
+
+
+def _whole_id(identifier: str, folder: Folder) -> str:
+    if folder.outbox_file.exists():
+        with closing(Outbox(folder.outbox_file)) as outbox:
+            row = find(identifier, outbox)
+        if row is not None:
+            return row.statement_id.hex()
+    if len(identifier) != ID_HEX_CHARS:
+        raise WrongUse(f"No report with a statement id that begins with {identifier} was signed here (slt outbox list)")
+    return identifier.lower()
+
+
+def _receipt_of(statement_id: str, folder: Folder) -> bytes:
+    """The receipt v1 that is kept here, or the ledger's."""
+    try:
+        return folder.receipt_file(bytes.fromhex(statement_id)).read_bytes()
+    except FileNotFoundError:
+        return asyncio.run(fetch_receipt(folder.addresses(), statement_id))
+    except ValueError:
+        raise WrongUse(f"{statement_id} is no statement id: it has 64 hex digits") from None
 
 
 def _verdict(proof: Proof) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import httpx
 
+from slt.client.commands.history import History
 from slt.client.errors import Unreachable, WrongUse
 from slt.client.files import write_private
-from slt.client.folder import SERVICES, Addresses, Folder
+from slt.client.folder import PROGRAMS, SERVICES, Addresses, Folder
 from slt.client.local.init import init as lay_down
 from slt.client.local.init import now_utc
 from slt.client.local.keys import new_key, private_pem, spki_of
@@ -125,6 +126,11 @@ def status(directory: Path, *, as_json: bool) -> None:
     out.objects([{"waiting": waiting}])
     out.table("", ["service", "address", "ready", "says"], rows)
     out.say(f"{waiting} of the reports signed here wait for an answer.")
+    history = History(folder, folder.genesis())
+    line = history.published()
+    out.objects([line.to_json()])
+    out.say(f"The log: {line.text}")
+    history.end(out)
     if not_ready := [name for name, _, ready, _ in rows if ready != "yes"]:
         raise Unreachable(f"not ready: {', '.join(not_ready)}")
 

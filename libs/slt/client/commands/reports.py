@@ -20,7 +20,9 @@ from slt.client.answer_table import (
     finding_rows,
     findings_of,
 )
+from slt.client.checkpoints import Memory
 from slt.client.client import keep, open_client
+from slt.client.commands.consistency import log_of
 from slt.client.errors import AnswerIsNo, Unreachable, WrongUse
 from slt.client.folder import Folder, read_genesis
 from slt.client.local.network import working_folder
@@ -56,6 +58,8 @@ def submit_files(
     out = Output(as_json=as_json)
     folder = working_folder(directory)
     genesis = folder.genesis()
+    memory = Memory(folder, genesis)
+    memory.refuse_after_split()
     identity = called or folder.profile().identity
     today = day_anywhere(time.time())
     checked = [check(str(file), _read(file), genesis, today=today) for file in files]
@@ -70,6 +74,7 @@ def submit_files(
             asyncio.run(_send(folder, asked_for, out, wait_s=wait_s))
         rows = _in_order(outbox.get(asked_for), asked_for)
         show_answers(rows, outbox, folder, out)
+    memory.refuse_after_split()
     _end(rows, folder, waited_s=wait_s)
 
 
@@ -145,7 +150,9 @@ async def _send(folder: Folder, statement_ids: Sequence[bytes], out: Output, *, 
         wanted = set(statement_ids)
         async with (
             connect(addresses.nats, name="slt") as bus,
-            open_client(folder, bus, answered=answered, trouble=out.trouble) as client,
+            open_client(
+                folder, bus, log_of=lambda: log_of(addresses), answered=answered, trouble=out.trouble
+            ) as client,
         ):
             if wait_s > 0:
                 await client.answers(statement_ids, within_s=wait_s)
