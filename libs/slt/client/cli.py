@@ -11,7 +11,9 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 import slt
+from slt.client import cli_books
 from slt.client.errors import UNREACHABLE, ClientError, WrongUse
+from slt.client.options import Dir, Json
 
 INTERRUPTED: Final = 130  # as a shell says it: 128 + SIGINT
 
@@ -31,8 +33,6 @@ app.add_typer(outbox, name="outbox")
 log = typer.Typer(help="The transparency log: its checkpoint, proofs, keys.", no_args_is_help=True)
 app.add_typer(log, name="log")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
-Dir = Annotated[Path, typer.Option("--dir", envvar="SLT_DIR", help="The working folder that `slt init` made.")]
 WhichDir = Annotated[Path, typer.Argument(metavar="DIR", envvar="SLT_DIR", help="The working folder.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Reports in Code 10 or a Euratom form, one each.")]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="A statement id in hex, or enough of its beginning.")]
@@ -311,6 +311,9 @@ def _log_key(
     from slt.client.commands import consistency
 
     consistency.show_keys(genesis=genesis, directory=directory, pem=pem, as_json=as_json)
+
+
+cli_books.register(app)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
