@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slt.bus import Bus
 from slt.bus.jetstream import connect
-from slt.client.folder import SERVICES, Folder
+from slt.client.folder import PROGRAMS, Folder
 from slt.client.local.network import NATS, Network, running
 from slt.consensus.receipts import verify_receipt
 from tests.bench import load, machine
@@ -107,7 +107,7 @@ _Looked = tuple[dict[str, machine.Usage], dict[str, int]]
 def _look(folder: Folder, network: Network) -> _Looked:
     pids = {name: keeper.pid for name, keeper in network.keepers.items()}
     usage = machine.usage({name: pid for name, pid in pids.items() if pid is not None} | {"load": os.getpid()})
-    folders = {name: folder.member / "data" / name for name in SERVICES} | {NATS: folder.member / NATS}
+    folders = {name: folder.member / "data" / name for name in PROGRAMS} | {NATS: folder.member / NATS}
     return usage, machine.disk_bytes(folders)
 
 

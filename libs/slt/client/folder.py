@@ -23,6 +23,8 @@ SERVICES: Final = (
     "consensus",
     "ledger",
 )  # in the order of a report's journey
+BOOKS: Final = "books"
+PROGRAMS: Final = (*SERVICES, BOOKS)  # what runs: the books are a second process of uniqueness, beside its writer
 MEMBER: Final = 0  # private: there is one
 
 
@@ -57,9 +59,9 @@ class Profile:
             "# The member's bus. Empty: the one that slt up runs here (addresses.json).",
             f"nats = {json.dumps(self.nats)}",
             "",
-            "# The HTTP face of each service. Empty: as above.",
+            "# The HTTP face of each service, and of the books. Empty: as above.",
             "[http]",
-            *(f"{service} = {json.dumps(self.http.get(service, ''))}" for service in SERVICES),
+            *(f"{service} = {json.dumps(self.http.get(service, ''))}" for service in PROGRAMS),
         ]
         return "\n".join(lines) + "\n"
 
@@ -103,10 +105,6 @@ class Folder:
         return self.root / "receipts"
 
     @property
-    def reports(self) -> Path:
-        return self.root / "reports"
-
-    @property
     def checkpoints(self) -> Path:
         """The last checkpoint that was seen of the ledger."""
         return self.root / "checkpoints"
@@ -115,6 +113,10 @@ class Folder:
     def evidence(self) -> Path:
         """Split views: what a ledger should never have signed."""
         return self.root / "evidence"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
 
     @property
     def logs(self) -> Path:
@@ -155,7 +157,7 @@ class Folder:
             raise WrongUse(f"{self.profile_file}: {error}") from None
         http = table.pop("http", {})
         identity, nats = table.pop("identity", ""), table.pop("nats", "")
-        unknown = [*table, *(f"http.{name}" for name in http if name not in SERVICES)]
+        unknown = [*table, *(f"http.{name}" for name in http if name not in PROGRAMS)]
         if unknown:
             raise WrongUse(f"{self.profile_file} has settings that nobody reads: {', '.join(unknown)}")
         if not all(isinstance(value, str) for value in (identity, nats, *http.values())):

@@ -41,7 +41,7 @@ def genesis_state(genesis: Genesis, openings: Iterable[Opening]) -> dict[bytes, 
         pits = ((mba.last_pit, LISTED | CLOSED),) if mba.last_pit else ()
         records[key(Kind.HEAD, mba.state, mba.mba)] = Head(mba.last_report_number, pits=pits).to_value()
         if mba.opening is not None:
-            records |= _opening_records(mba, _opening_of(mba, by_digest))
+            records |= _opening_records(mba, opening_of(mba, by_digest))
         elif mba.last_pit:
             records[key(Kind.PIT, mba.state, mba.mba, mba.last_pit)] = opening_pit({})
     if strangers := by_digest.keys() - {mba.opening for mba in genesis.mbas}:
@@ -61,7 +61,8 @@ def genesis_head(genesis: Genesis, records: dict[bytes, bytes]) -> StateHead:
     )
 
 
-def _opening_of(mba: Mba, by_digest: dict[Digest, Opening]) -> Opening:
+def opening_of(mba: Mba, by_digest: dict[Digest, Opening]) -> Opening:
+    """The opening inventory that genesis names for `mba`, out of those that are there. Raises OpeningFault."""
     assert mba.opening is not None, "asked for areas with an opening inventory only"
     opening = by_digest.get(Digest(mba.opening))
     what = f"{mba.state}/{mba.mba}"

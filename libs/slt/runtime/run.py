@@ -71,9 +71,11 @@ class Runtime:
         identity: ServiceIdentity,
         telemetry: Telemetry,
         log: Log,
+        process: str = "",
     ) -> None:
         self.config = config
         self.service = service
+        self.process = process or service  # what it is called where people look: a service may run as two processes
         self.bus: Bus = bus
         self._table = bus.table
         self.genesis = genesis
@@ -108,7 +110,7 @@ class Runtime:
             key=config.http_tls_key,
             address_file=config.address_file,
         )
-        return http.serve(address, service=self.service, health=self.health, telemetry=self.telemetry, router=router)
+        return http.serve(address, service=self.process, health=self.health, telemetry=self.telemetry, router=router)
 
     async def ask(self, subject: str, question: Message, reply: type[A], *, timeout_s: float) -> A:
         """Ask another service of this member; see Asking.ask. Raises NoReply, Malformed, TooLarge."""
@@ -191,27 +193,32 @@ class Runtime:
 
 
 @asynccontextmanager
-async def start(config: BaseConfig, *, service: str, bus: ServiceBus | None = None) -> AsyncIterator[Runtime]:
+async def start(
+    config: BaseConfig, *, service: str, process: str = "", bus: ServiceBus | None = None
+) -> AsyncIterator[Runtime]:
     """Everything a service needs, until the context closes. `bus` is given by tests.
+
+    `process`: the name in logs, telemetry and on the broker, where it is not that of the service, whose key it has.
 
     Raises SettingsError for a genesis, key or certificate that does not fit. Does not wait for the broker: what needs
     it does, and /livez answers meanwhile.
     """
-    log = Log(service, level=config.log_level)
+    process = process or service
+    log = Log(process, level=config.log_level)
     catch_libraries(log)
     config.data_dir.mkdir(parents=True, exist_ok=True)
     genesis = load_genesis(config)
     identity = load_identity(config, genesis, service)
     log.info("starting", version=slt.__version__, pid=os.getpid(), chain_id=genesis.chain_id, settings=describe(config))
     telemetry = open_telemetry(
-        service, otlp_endpoint=config.otlp_endpoint, spans_file=config.spans_file, trace_ratio=config.trace_ratio
+        process, otlp_endpoint=config.otlp_endpoint, spans_file=config.spans_file, trace_ratio=config.trace_ratio
     )
     connecting = (
         _given(bus)
         if bus
         else connect(
             config.nats_url,
-            name=f"slt-{service}-{config.member}",
+            name=f"slt-{process}-{config.member}",
             nkey_seed_file=config.nats_seed_file,
             tls=ssl.create_default_context(cafile=config.nats_ca_file) if config.nats_ca_file else None,
             patience_s=config.bus_patience_s,
@@ -221,7 +228,7 @@ async def start(config: BaseConfig, *, service: str, bus: ServiceBus | None = No
         async with connecting as connected:
             runtime = Runtime(
                 config=config, service=service, bus=connected, genesis=genesis, identity=identity,
-                telemetry=telemetry, log=log,
+                telemetry=telemetry, log=log, process=process,
             )  # fmt: skip
             _add_checks(runtime, connected)
             async with _Supervision(runtime, connected):

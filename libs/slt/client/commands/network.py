@@ -67,7 +67,7 @@ async def _up(folder: Folder, out: Output, *, sync_always: bool, trace_ratio: st
     def ended(name: str, code: int) -> None:
         out.trouble(f"{name} ended with code {code}; starting it again (its log: {folder.logs})")
 
-    out.say(f"Starting a broker and {len(SERVICES)} services in {folder.root} ...")
+    out.say(f"Starting a broker, {len(SERVICES)} services and the books in {folder.root} ...")
     starting = asyncio.current_task()
     assert starting is not None
 
@@ -102,7 +102,7 @@ def show_addresses(addresses: Addresses, out: Output) -> None:
     out.table(
         "",
         ["what", "where"],
-        [["nats", addresses.nats], *([name, f"{addresses.http.get(name, '')}/docs"] for name in SERVICES)],
+        [["nats", addresses.nats], *([name, f"{addresses.http.get(name, '')}/docs"] for name in PROGRAMS)],
     )
 
 
@@ -119,7 +119,7 @@ def status(directory: Path, *, as_json: bool) -> None:
     addresses = folder.addresses()
     said = asyncio.run(_status(addresses))
     waiting = _waiting(folder)
-    rows = [_status_row(service, addresses.http.get(service, ""), said[service]) for service in SERVICES]
+    rows = [_status_row(service, addresses.http.get(service, ""), said[service]) for service in PROGRAMS]
     out.objects(
         {"service": name, "url": url, "ready": ready == "yes", "says": said[name]} for name, url, ready, _ in rows
     )
@@ -138,7 +138,7 @@ def status(directory: Path, *, as_json: bool) -> None:
 async def _status(addresses: Addresses) -> dict[str, dict[str, Any]]:
     """By service: what it says of its readiness, and of how far it is where it has a word for that."""
     async with asyncio.TaskGroup() as group:
-        ready = {one: group.create_task(ask(addresses, one, "/readyz", any_status=True)) for one in SERVICES}
+        ready = {one: group.create_task(ask(addresses, one, "/readyz", any_status=True)) for one in PROGRAMS}
         status = {one: group.create_task(ask(addresses, one, "/v1/status")) for one in _WITH_STATUS}
     said = {service: task.result() for service, task in ready.items()}
     for service, task in status.items():

@@ -1,4 +1,4 @@
-"""Run a member on this machine: the broker and five services, each its own process, for as long as somebody wants."""
+"""Run a member on this machine: the broker, five services and the books, each its own process, as long as one wants."""
 
 import asyncio
 import importlib.util
@@ -16,23 +16,23 @@ import httpx
 
 from slt.client.errors import Unreachable, WrongUse
 from slt.client.files import write_durably
-from slt.client.folder import SERVICES, Addresses, Folder
+from slt.client.folder import PROGRAMS, Addresses, Folder
 from slt.client.local.broker import Broker, broker_in
 from slt.client.local.lock import Started, holder_of, only_one, this_process
 from slt.client.local.processes import Keeper, Program
-from slt.client.local.settings import address_file, service_environment, service_folder
+from slt.client.local.settings import address_file, module_of, service_environment, service_folder
 from slt.client.tasks import beside
 
 NATS: Final = "nats"
 UP_LOCK: Final = ".up.lock"  # held by the process that runs the folder
-READY_WITHIN_S: Final = 60.0  # two busy cores import five services in ten seconds; this is for a bad day
+READY_WITHIN_S: Final = 60.0  # two busy cores import six programs in ten seconds; this is for a bad day
 READY_POLL_S: Final = 0.05
 ASK_WITHIN_S: Final = 2.0
 FAILURES_MAX: Final = 4  # a program that has failed so often in a row will not get better by waiting
 DRAIN_WITHIN_S: Final = 25.0  # a service's own SLT_DRAIN_S is 20
-DOWN_WITHIN_S: Final = 180.0  # six drains, one after the other
+DOWN_WITHIN_S: Final = 200.0  # seven drains, one after the other
 # Upstream first, so that what is on its way is finished; uniqueness after consensus, which asks it to evaluate.
-STOP_ORDER: Final = ("authentication", "validation", "consensus", "uniqueness", "ledger", NATS)
+STOP_ORDER: Final = ("authentication", "validation", "consensus", "uniqueness", "books", "ledger", NATS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +52,12 @@ class Network:
         return Addresses(nats=self.broker.url, http=dict(self.http))
 
     def kill(self, name: str) -> None:
-        """SIGKILL one program (a service, or "nats"). It is started again by itself."""
+        """SIGKILL one program (a service, "books", or "nats"). It is started again by itself."""
         self.keepers[name].signal(signal.SIGKILL)
 
     async def ready(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Return once broker and services are ready; learn their addresses. Raises Unreachable, with the reason."""
-        waiting = [NATS, *SERVICES]
+        waiting = [NATS, *PROGRAMS]
         try:
             async with asyncio.timeout(within_s), httpx.AsyncClient(timeout=ASK_WITHIN_S) as ask:
                 while waiting:
@@ -186,14 +186,14 @@ def _lay_out(
         folder.logs,
         folder.spans,
         folder.member / "run",
-        *(service_folder(folder, name) for name in SERVICES),
+        *(service_folder(folder, name) for name in PROGRAMS),
     ):
         place.mkdir(parents=True, exist_ok=True)
 
     def program(service: str) -> Program:
         return Program(
             name=service,
-            command=(sys.executable, "-m", f"services.{service}"),
+            command=(sys.executable, "-m", module_of(service)),
             settings=lambda: service_environment(
                 folder, service, nats_url=broker.url, trace_ratio=trace_ratio, extra=extra
             ),
@@ -216,7 +216,7 @@ def _lay_out(
         network.restarted.set()
         ended(name, code)
 
-    network.keepers |= {one.name: Keeper(one, ended=ended_here) for one in [server, *map(program, SERVICES)]}
+    network.keepers |= {one.name: Keeper(one, ended=ended_here) for one in [server, *map(program, PROGRAMS)]}
     return network
 
 

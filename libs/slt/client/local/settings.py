@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from slt.client.folder import MEMBER, Folder
+from slt.client.folder import BOOKS, MEMBER, Folder
 
 EVERY_REPORT: Final = "1.0"
+
+
+def module_of(program: str) -> str:
+    """What `python -m` runs."""
+    return "services.uniqueness.books" if program == BOOKS else f"services.{program}"
 
 
 def service_folder(folder: Folder, service: str) -> Path:
@@ -30,12 +35,13 @@ def service_environment(
     Database URLs are left to their defaults: SQLite in SLT_DATA_DIR.
     """
     keys = folder.member / "services"
+    identity = "uniqueness" if service == BOOKS else service  # the books are a second process of that service
     settings = {
         "SLT_GENESIS": str(folder.genesis_file.resolve()),
         "SLT_MEMBER": str(MEMBER),
         "SLT_NATS_URL": nats_url,
-        "SLT_SERVICE_KEY": str((keys / f"{service}.pem").resolve()),
-        "SLT_SERVICE_CERTIFICATE": str((keys / f"{service}.cert").resolve()),
+        "SLT_SERVICE_KEY": str((keys / f"{identity}.pem").resolve()),
+        "SLT_SERVICE_CERTIFICATE": str((keys / f"{identity}.cert").resolve()),
         "SLT_DATA_DIR": str(service_folder(folder, service).resolve()),
         "SLT_HTTP_PORT": str(_port_before(address_file(folder, service))),
         "SLT_ADDRESS_FILE": str(address_file(folder, service).resolve()),
@@ -44,7 +50,7 @@ def service_environment(
     }
     member_keys = folder.member / "keys"
     match service:
-        case "uniqueness":
+        case "uniqueness" | "books":
             settings["SLT_OPENINGS"] = str(folder.openings.resolve())
         case "consensus":
             settings["SLT_CONSENSUS_KEY"] = str((member_keys / "consensus.pem").resolve())

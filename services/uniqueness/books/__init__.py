@@ -1,0 +1,1 @@
+"""The books: what people ask about inventories, batches, balances and transits, answered beside the writer."""

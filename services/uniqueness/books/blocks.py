@@ -1,0 +1,37 @@
+"""Turns final blocks into rows. Pure.
+
+A block is verified with the code of the writer (services.uniqueness.blocks): certificate, place in the chain,
+verdicts, and that facts and findings are those that the verdicts bind. It is not evaluated: what a report did stands in
+its facts.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.uniqueness.blocks import check_findings, facts_of, read_verdicts
+from services.uniqueness.books.rows import Gathered, Moment
+from services.uniqueness.books.store import Head
+from slt.bus.messages import Block
+from slt.statements.genesis import Genesis
+from slt.statements.verdicts import Code
+
+
+def gather(
+    head: Head, blocks: Sequence[Block], genesis: Genesis, areas: Mapping[tuple[str, str], int]
+) -> tuple[Head, Gathered]:
+    """The rows of consecutive blocks that follow `head`, and the head after them. Raises BadBlock, UnknownArea."""
+    gathered = Gathered()
+    for block in blocks:
+        header, verdicts = read_verdicts(block, height=head.height + 1, parent_id=head.block_id, genesis=genesis)
+        items = (item for batch in block.batches for item in batch.items)
+        for item, verdict, findings in zip(items, verdicts, block.findings, strict=True):
+            if verdict.code != Code.ACCEPTED:
+                continue
+            facts = facts_of(block, item, verdict)
+            check_findings(block, item, verdict, findings)
+            if facts is None:
+                continue  # accepted, and no report: it changes none of the books
+            assert verdict.log_index is not None, "an accepted verdict has a log index"
+            moment = Moment(header.height, header.time_ms, verdict.log_index, verdict.statement_id)
+            gathered.add_report(facts, findings, moment, areas)
+        head = Head(height=header.height, block_id=header.block_id, log_size=header.log_size, time_ms=header.time_ms)
+    return head, gathered
