@@ -132,9 +132,9 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
     ),
     Kind.PIT: RecordKind(
         key=("state", "mba", "date"),
-        value="[listed, listing, closed, balance, [[label, mg]...], [[label, mg]...], [[label, mg]...]]",
+        value="[listed, listing, closed, balance, [[label, mg]...], [[code, label, mg]...]]",
         meaning="a physical inventory: live entries of its listing and that report, of its balance and that report; "
-        "the sum of the listing, PE and RAPE of the balance",
+        "the sum of the listing, and what the balance says by code of 411",
     ),
     Kind.ACCOUNT: RecordKind(
         key=("state", "mba", "account"),

@@ -170,9 +170,7 @@ class Outcome:
                 continue
             after.closed += line.direction
             after.balance = line.number if brings else after.balance
-            if line.entry.code in ("PE", "RAPE"):
-                total = after.ending if line.entry.code == "PE" else after.adjustment
-                add_weights(total, line.direction, line.entry.weights)
+            after.tell(line.direction, line.entry.code, line.entry.weights)
         return found
 
     def pit_value(self, day: str) -> Value | None:

@@ -1,7 +1,7 @@
 """Periods: when an area's books were closed, what a physical inventory and a balance say, and what moved by day.
 
 Head      of an area: last report number, how far its change reports reach, its physical inventories
-Pit       of a physical inventory: the sum of its listing, the physical ending of its balance
+Pit       of a physical inventory: the sum of its listing, what its balance says
 flows     of a month: the weights of live inventory changes by day, code and label
 """
 
@@ -60,9 +60,9 @@ class Head(NamedTuple):
 
 
 class Pit:
-    """One PIT record: `[listed, listing, closed, balance, sums, ending, adjustment]`, to be read and added to."""
+    """One PIT record: `[listed, listing, closed, balance, sums, lines]`, to be read and added to."""
 
-    __slots__ = ("adjustment", "balance", "closed", "ending", "listed", "listing", "sums")
+    __slots__ = ("balance", "closed", "lines", "listed", "listing", "sums")
 
     def __init__(self, value: Value | None) -> None:
         self.listed: int = 0  # live entries of listings
@@ -70,21 +70,30 @@ class Pit:
         self.closed: int = 0  # live entries of balances
         self.balance: int = 0
         self.sums: Weights = {}
-        self.ending: Weights = {}  # PE
-        self.adjustment: Weights = {}  # RAPE
+        self.lines: Flows = {}  # of the balance, by code of 411 and label, as reported
         if value is not None:
-            self.listed, self.listing, self.closed, self.balance = value[:4]
-            self.sums, self.ending, self.adjustment = (dict(weights) for weights in value[4:])
+            self.listed, self.listing, self.closed, self.balance, sums, lines = value
+            self.sums = dict(sums)
+            self.lines = {(code, label): mg for code, label, mg in lines}
 
     def to_value(self) -> Value | None:
-        if not (self.listed or self.closed or self.sums or self.ending or self.adjustment):
+        if not (self.listed or self.closed):
             return None
-        weights = (self.sums, self.ending, self.adjustment)
-        return [self.listed, self.listing, self.closed, self.balance, *map(weights_value, weights)]
+        lines = [[code, label, mg] for (code, label), mg in sorted(self.lines.items()) if mg]
+        return [self.listed, self.listing, self.closed, self.balance, weights_value(self.sums), lines]
 
     @property
     def flags(self) -> int:
         return LISTED * (self.listed > 0) | CLOSED * (self.closed > 0)
+
+    def told(self, code: str) -> Weights:
+        """What the balance says under one code of 411."""
+        return {label: mg for (of, label), mg in self.lines.items() if of == code and mg}
+
+    def tell(self, direction: int, code: str, weights: Iterable[tuple[int, int]]) -> None:
+        """An entry of the balance counts (+1), or does no longer (-1)."""
+        for label, mg in weights:
+            self.lines[code, label] = self.lines.get((code, label), 0) + direction * mg
 
 
 def add_weights(total: Weights, direction: int, weights: Iterable[tuple[int, int]]) -> None:
@@ -100,7 +109,8 @@ def opening_pit(weights: Weights) -> Value | None:
     """The record of the physical inventory that the books begin with: listed and closed before this ledger."""
     pit = Pit(None)
     pit.listed = pit.closed = 1
-    pit.sums = pit.ending = weights
+    pit.sums = weights
+    pit.tell(1, "PE", weights.items())
     return pit.to_value()
 
 

@@ -31,6 +31,14 @@ def _year(number: int, **other: dict[int, int]) -> Facts:
     return balance(number, *lines.items(), period=YEAR)
 
 
+def corrected_year(number: int, **lines: dict[int, int]) -> Facts:
+    """A report that corrects these lines of balance 43."""
+    places = {"RF": 1, "BA": 2, "PE": 3}
+    made = balance(number, *lines.items(), period=YEAR)
+    entries = zip(made.entries, lines, strict=True)
+    return replace(made, entries=tuple(replace(e, status="C", target=(43, places[code])) for e, code in entries))
+
+
 def _head(made: Ledger) -> Head:
     return Head.of(cbor2.loads(made.records[key(Kind.HEAD, "XL", "XLR1")]))
 
@@ -108,10 +116,91 @@ def test_case_16_a_correction_of_the_ending_counts_once_it_is_ordered() -> None:
     listed = replace(listing(44, ("B1", {630: 1001, 670: 40}), on=YEAR[1]))
     corrected = replace(listed, entries=(replace(listed.entries[0], status="C", target=(42, 1)),))
     assert flags(made, corrected) == ["C12"]
-    ending = balance(45, ("PE", {630: 1001, 670: 40}), period=YEAR)
-    ending = replace(ending, entries=(replace(ending.entries[0], status="C", target=(43, 3)),))
-    assert flags(made, ending) == []
-    assert "C09" not in flags(made, replace(better, number=46))
+    more = {630: 1001, 670: 40}
+    assert flags(made, corrected_year(45, RF=more, BA=more, PE=more)) == ["C11"]  # the receipt comes next
+    assert flags(made, report(46, change("RF", weights=more, status="C", target=(41, 1)))) == []
+    assert "C09" not in flags(made, replace(better, number=47))
+
+
+def corrected_listing(number: int, weights: dict[int, int]) -> Facts:
+    """A report that corrects the one entry of listing 42."""
+    made = listing(number, ("B1", weights), on=YEAR[1])
+    return replace(made, entries=(replace(made.entries[0], status="C", target=(42, 1)),))
+
+
+def test_listing_and_balance_are_brought_into_agreement_by_two_reports_of_corrections_in_either_order() -> None:
+    less = {630: 990, 670: 40}
+    of_balance = [{"PE": less, "BA": less, "RF": less}]
+    for balance_first in (True, False):
+        made = closed_year()
+        flags(made, report(44, change("RF", weights=less, status="C", target=(41, 1))))
+        both = [corrected_year(45, **of_balance[0]), corrected_listing(46, less)]
+        if not balance_first:
+            both = [corrected_listing(45, less), corrected_year(46, **of_balance[0])]
+        assert [flags(made, one) for one in both] == [["C12"], []]
+
+
+def test_a_correction_that_leaves_a_balance_open_is_rejected_and_one_of_all_its_lines_is_not() -> None:
+    made = closed_year()
+    assert rejected(made, corrected_year(44, PE={630: 999, 670: 40})) is Code.V57
+    assert rejected(made, corrected_year(44, PE={630: 1000, 670: 39})) is Code.V61
+    ending = {630: 999, 670: 40}
+    added = balance(44, ("PE", ending), ("MF", {630: 1}), period=YEAR)
+    pe, mf = added.entries
+    both = replace(added, entries=(replace(pe, status="C", target=(43, 3)), replace(mf, status="A", target=(43, 4))))
+    assert flags(made, both) == ["C12"]
+
+
+def test_a_deletion_that_leaves_a_balance_open_is_rejected() -> None:
+    gone = balance(44, ("PB", {630: 0}), period=YEAR)
+    gone = replace(gone, entries=(replace(deletion((43, 2)), number=1),))
+    assert rejected(closed_year(), gone) is Code.V57
+
+
+def test_a_correction_of_a_balance_is_held_against_the_change_reports_once_more() -> None:
+    made = closed_year()
+    flags(made, report(44, change("RF", "LATE", weights={630: 5}, status="A", target=(41, 2))))
+    assert flags(made, corrected_year(45, RF={630: 1000, 670: 40})) == ["C11"]
+
+
+def test_a_corrected_ending_flags_the_balance_that_follows_until_its_beginning_is_corrected() -> None:
+    made = closed_year()
+    same, less = {630: 1000, 670: 40}, {630: 990, 670: 40}
+    flags(made, listing(44, ("B1", same), on=NEXT[1]))
+    flags(made, balance(45, ("PB", same), ("BA", same), ("PE", same), period=NEXT))
+    flags(made, corrected_listing(46, less))
+    code, findings = told(made, corrected_year(47, RF=less, BA=less, PE=less))
+    assert code == Code.ACCEPTED
+    assert [found[:6] for found in findings if found[0] == "C09"] == [("C09", "warning", "OI/3", "630", "0.99G", "1G")]
+    wrong = _corrected_next(48, PB={630: 991, 670: 40}, BA={630: 991, 670: 40}, PE={630: 991, 670: 40})
+    assert rejected(made, wrong) is Code.C09
+    assert flags(made, _corrected_next(48, PB=less, BA=less, PE=less)) == ["C12"]
+
+
+def _corrected_next(number: int, **lines: dict[int, int]) -> Facts:
+    made = balance(number, *lines.items(), period=NEXT)
+    targets = enumerate(made.entries, start=1)
+    return replace(made, entries=tuple(replace(e, status="C", target=(45, place)) for place, e in targets))
+
+
+def test_a_correction_of_another_line_is_not_rejected_for_a_beginning_that_it_leaves_as_it_was() -> None:
+    made = closed_year()
+    same, less = {630: 1000, 670: 40}, {630: 990, 670: 40}
+    flags(made, listing(44, ("B1", same), on=NEXT[1]))
+    flags(made, balance(45, ("PB", same), ("BA", same), ("PE", same), period=NEXT))
+    flags(made, corrected_listing(46, less))
+    flags(made, corrected_year(47, RF=less, BA=less, PE=less))
+    assert set(
+        flags(made, replace(_corrected_next(48, BA=same), entries=_corrected_next(48, PB=same, BA=same).entries[1:]))
+    ) == {"C09"}
+
+
+def test_a_correction_does_not_move_an_entry_to_another_physical_inventory() -> None:
+    made = closed_year()
+    moved = corrected_listing(44, {630: 1000, 670: 40})
+    assert rejected(made, replace(moved, period_from="20251230", period_to="20251230")) is Code.C10
+    moved = corrected_year(44, RF={630: 1000, 670: 40})
+    assert rejected(made, replace(moved, period_to="20251130")) is Code.C10
 
 
 def test_the_first_balance_of_an_area_without_a_closed_period_begins_anywhere() -> None:
@@ -241,8 +330,7 @@ def test_corrections_and_additions_of_a_closed_period_are_no_flag_and_mark_its_b
         made = closed_year()
         assert flags(made, report(44, late)) == []
         assert _head(made).flags(YEAR[1]) & STALE
-        corrected = balance(45, ("RF", {630: 1001, 670: 40}), period=YEAR)
-        flags(made, replace(corrected, entries=(replace(corrected.entries[0], status="C", target=(43, 1)),)))
+        flags(made, corrected_year(45, RF={630: 1000, 670: 40}))
         assert not _head(made).flags(YEAR[1]) & STALE
 
 
