@@ -70,6 +70,13 @@ _STYLES = {
     "waiting": "yellow",
     "flag": "yellow",
     "warning": "yellow",
+    "matched": "green",
+    "different": "bold red",
+    "differs": "bold red",
+    "overdue": "bold red",
+    "late": "bold red",
+    "due": "yellow",
+    "came late": "yellow",
 }
 
 

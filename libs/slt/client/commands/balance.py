@@ -41,22 +41,33 @@ def tell_balance(balance: Any, out: Output) -> None:
             line["reported"],
             line["adjustment"],
             line["derived"],
-            "" if f"{line['code']} {line['label']}" not in balance["differing"] else "error: differs",
+            "" if f"{line['code']} {line['label']}" not in balance["differing"] else "differs",
         )
         for line in balance["lines"]
     ]
     out.table("", ("label#", "material", "line", "reported#", "RA#", "follows#", ""), rows)
-    if balance["muf"]:
-        out.say("MUF " + ", ".join(f"{one['quantity']} {MATERIALS[one['label']]}" for one in balance["muf"]) + ".")
-    else:
-        out.say("MUF: not known before the physical inventory is listed.")
+    out.say(f"MUF {muf_of(balance)}.")
+    if rounded := [line for line in balance["lines"] if line["code"] == "MF" and not _same(line)]:
+        follows = ", ".join(f"{line['derived']} {MATERIALS[line['label']]}" for line in rounded)
+        out.say(f"Without rounding and with every correction since, {follows} would follow.")
     if balance["differing"]:
         out.say(
-            f"The report does not say what follows from the other reports in {', '.join(balance['differing'])}: "
-            "correct it (309 C)."
+            f"The report does not say what follows from the other reports in {', '.join(balance['differing'])}: one of "
+            "them wants a correction (309 C)."
         )
     if balance["check"]:
-        out.say(f"{len(balance['check'])} batches are not listed as the book has them: --check shows them.")
+        out.say(f"Batches that are not listed as the book has them: {len(balance['check'])}. See --check.")
+
+
+def muf_of(balance: Any) -> str:
+    """The MUF in words."""
+    if not balance["muf"]:
+        return "is not known before the physical inventory is listed"
+    return ", ".join(f"{one['quantity']} {MATERIALS[one['label']]}" for one in balance["muf"])
+
+
+def _same(line: Any) -> bool:
+    return line["reported_mg"] is None or line["derived_mg"] in (None, line["reported_mg"])
 
 
 def tell_check(balance: Any, out: Output) -> None:

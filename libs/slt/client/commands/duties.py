@@ -79,7 +79,7 @@ def show_due(asked: Asked, mba: str, *, date: str) -> None:
     asked.show(said.result)
     rows = [
         (
-            _STANDING.get(line["standing"], line["standing"]),
+            line["standing"],
             f"{line['state']}/{line['mba']}",
             line["what"],
             as_day(line["of"]) if len(line["of"]) == 8 else f"{line['of'][:4]}-{line['of'][4:]}",
@@ -91,9 +91,6 @@ def show_due(asked: Asked, mba: str, *, date: str) -> None:
     ]
     asked.out.table("", ("standing", "MBA", "report", "of", "due", "came", "rule"), rows)
     asked.out.say(f"{len(rows)} on {as_day(day)}, as of block {said.as_of_height}.")
-
-
-_STANDING: Final = {"late": "error: late", "due": "waiting: due"}
 
 
 def show_corrections(asked: Asked, mba: str, which: str) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from slt.inventory.questions.inventory import Held, held
 from slt.inventory.questions.rows import BookEntry
 
-State: TypeAlias = Literal["equal", "differing", "missing", "extra"]
+State: TypeAlias = Literal["equal", "differing", "missing", "extra", "arisen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,8 @@ class ListingLine:
     batch: str
     kmp: str
     state: State
-    """missing: in the book and not listed. extra: listed and not in the book. differing: not the same amounts."""
+    """missing: in the book and not listed. extra: listed and not in the book. differing: not the same amounts.
+    arisen: in the book with less than nothing, and not listed: it arose in the process, and has left."""
     differing: tuple[str, ...]
     """Labels that differ: 470 items, and weights."""
     listed_items: int
@@ -48,7 +49,7 @@ def _compared(listed: Held | None, book: Held | None) -> ListingLine:
         differing.insert(0, "470")
     state: State = "equal"
     if listed is None:
-        state = "missing"
+        state = "missing" if any(mg > 0 for mg in ours.values()) else "arisen"
     elif book is None:
         state = "extra"
     elif differing:

@@ -140,6 +140,7 @@ async def test_the_listing_is_checked_batch_by_batch(year: ListBooks) -> None:
     plant = await ask_balance(year, area("XLF1"), pit=None, as_of=year.blocks)
     said = {line.batch: line.state for line in plant.check}
     assert said["CY-1001"] == "missing" and said["PW-2502"] == "extra"
+    assert said["FB25-01"] == "arisen"  # made here and sent: it was never received
     assert "CY-2002" not in said  # received and listed as it was
 
 
