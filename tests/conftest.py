@@ -9,6 +9,7 @@ import pytest
 import pytest_socket
 
 from tests.support.nats import NatsServer
+from tests.support.postgres import PostgresServer
 
 HERE = Path(__file__).parent
 WITHOUT_SOCKETS = (HERE / "unit", HERE / "simulation")
@@ -41,3 +42,10 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     asyncio.run(server.start())
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole run; each test makes a database of its own in it."""
+    with PostgresServer() as server:
+        yield server

@@ -63,7 +63,7 @@ def table(rows: Iterable[object], *, height: int, after: str | None = None) -> R
     flat = [dict(_cells("", row)) for row in rows]
     names = _columns(flat)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")  # RFC 4180
+    writer = csv.DictWriter(text, names, restval="", extrasaction="ignore", lineterminator="\r\n")  # RFC 4180
     writer.writeheader()
     writer.writerows(flat)
     headers = {"SLT-Height": str(height)} | ({"SLT-Next": after} if after else {})
@@ -71,8 +71,13 @@ def table(rows: Iterable[object], *, height: int, after: str | None = None) -> R
 
 
 def _columns(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """Every column once, in the order in which rows bring them, weights behind the others and by label."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    """Every column once, in the order in which rows bring them, weights behind the others and by label.
+
+    What is missing in one row and has fields in another ("receipt") is no column: its fields are ("receipt: date").
+    """
+    every = dict.fromkeys(name for row in rows for name in row)
+    parents = {": ".join(parts[:n]) for name in every if (parts := name.split(": ")) for n in range(1, len(parts))}
+    names = [name for name in every if name not in parents]
     weights = {f"{label} {unit_of(label)}": label for label in WEIGHT_LABELS}
 
     def place(name: str) -> tuple[int, str, int]:
