@@ -25,6 +25,16 @@ def _usage(process: psutil.Process) -> Usage:
     return Usage(cpu_s=times.user + times.system, rss_bytes=process.memory_info().rss)
 
 
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that the process has had so far (Linux: VmHWM). 0 when it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return 0
+    peak = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peak[0].split()[1]) * 1024 if peak else 0
+
+
 def disk_bytes(folders: Mapping[str, Path]) -> dict[str, int]:
     """Bytes in the files below each named folder, as `ls` counts them."""
     return {name: sum(_size(file) for file in folder.rglob("*")) for name, folder in folders.items() if folder.is_dir()}

@@ -1,7 +1,7 @@
 """Sign a report, and pack signed reports into messages: what a plain publisher does too (README.md, byte by byte)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
@@ -12,8 +12,9 @@ from slt.bus.compression import compress
 from slt.client.errors import WrongUse
 from slt.client.folder import Folder
 from slt.client.outbox import Entry
-from slt.reports import Finding, Judgement, Reference
+from slt.reports import Judgement, Reference
 from slt.reports.euratom import form_of, judge_as
+from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
 from slt.statements.cbor import decode, encode
 from slt.statements.genesis import Genesis, Identity
 from slt.statements.signatures import Signer, signer_from_pem
@@ -80,31 +81,12 @@ def check(file: str, document: bytes, genesis: Genesis, *, today: str | None = N
     judgement = judge_as(
         document, form_of(document), Reference.of(genesis.mbas, genesis.reference_version), today=today
     )
-    too_large = list(_limits(document, genesis))
-    if too_large:
-        judgement = replace(judgement, verdict="reject", facts=None, findings=(*too_large, *judgement.findings))
-    return Checked(file=file, document=document, judgement=judgement)
-
-
-def _limits(document: bytes, genesis: Genesis) -> Iterator[Finding]:
-    """A finding for each size that this ledger does not carry. The parameters are those of genesis."""
-    body_bytes = SALT_BYTES + len(document)
-    statement_bytes = 4096  # the largest statement: an ML-DSA-65 signature and its header
-    for name, size in (
-        ("body_bytes_max", body_bytes),
-        ("submission_bytes_max", statement_bytes + len(compress(bytes(SALT_BYTES) + document))),
-    ):
-        limit = genesis.parameter(name)
-        if size > limit:
-            yield Finding(
-                rule="LIMIT",
-                severity="error",
-                entry="",
-                label="",
-                value=f"{size} bytes",
-                expected=f"{name} = {limit}",
-                text="The report is larger than this ledger takes. Split it into several reports.",
-            )
+    sizes = {
+        "body_bytes_max": SALT_BYTES + len(document),
+        "submission_bytes_max": STATEMENT_BYTES_MAX + len(compress(bytes(SALT_BYTES) + document)),
+        "facts_bytes_max": len(compress(judgement.facts.encoded)) if judgement.facts is not None else 0,
+    }
+    return Checked(file=file, document=document, judgement=with_errors(judgement, oversize(sizes, genesis.parameter)))
 
 
 def sign(checked: Checked, signer: Signer, *, identity: str, genesis: Genesis, salt: bytes, now_ms: int) -> Signed:

@@ -23,7 +23,8 @@ def oversize(sizes: Mapping[str, int], limit: Callable[[str], int]) -> tuple[Fin
             label="",
             value=f"{size} bytes",
             expected=f"{name} = {limit(name)}",
-            text="The report is larger than this ledger takes. Split it into several reports.",
+            text="The report is larger than this ledger takes. Split it into several reports. What does not fit into "
+            "a listing goes into the next report as additions to it (309 A); the balance comes after them.",
         )
         for name, size in sizes.items()
         if size > limit(name)

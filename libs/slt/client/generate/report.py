@@ -45,7 +45,8 @@ def _lines(report: Report) -> Iterator[str]:
     total = f"/{len(report.entries)}"
     for entry in report.entries:
         place = f"001:OI/{report.state};{report.number}#002:{entry.number}{total}"
-        yield f"{place}{head}{entry.status}#{_content(entry, noted=entry.number in noted)}\n"
+        target = f"/{report.state};{entry.target[0]}/{entry.target[1]}" if entry.target else ""
+        yield f"{place}{head}{entry.status}{target}#{_content(entry, noted=entry.number in noted)}\n"
         total = ""
     total = f"/{len(report.notes)}"
     for number, (about, text) in enumerate(report.notes, 1):

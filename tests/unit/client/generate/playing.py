@@ -15,7 +15,7 @@ from slt.inventory.evaluate import evaluate
 from slt.inventory.genesis import genesis_head, genesis_state
 from slt.inventory.keys import Kind, key, kind_of
 from slt.inventory.state import WholeState
-from slt.inventory.transits import TransitState
+from slt.inventory.transits import Transit, TransitState
 from slt.inventory.vetting import VettedBatch
 from slt.reports import Facts, Judgement, Reference, judge
 from slt.statements.cbor import decode
@@ -59,9 +59,9 @@ class Ledger:
             assert judgement.facts is not None, (report.name, judgement.findings)
             yield self._order(report, judgement, judgement.facts)
 
-    def transits(self) -> Counter[TransitState]:
+    def transits(self) -> Counter[TransitState | None]:
         values = (value for record_key, value in self.records.items() if kind_of(record_key) is Kind.TRANSIT)
-        return Counter(TransitState(_values(value)[0]) for value in values)
+        return Counter(Transit(_values(value), domestic=True).state for value in values)
 
     def book(self, state: str, mba: str, category: int) -> dict[int, int]:
         value = self.records.get(key(Kind.BOOK, state, mba, category))

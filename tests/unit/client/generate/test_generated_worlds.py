@@ -19,7 +19,7 @@ from slt.statements.verdicts import Code
 from tests.unit.client.generate.playing import Ledger
 
 SMALL = Plan(seed=1, years=1, reactors=2, stores=1, entries_per_year=300)
-WORLDS = 20  # each is some dozens to hundreds of reports that are judged and evaluated: about 0.2 s
+WORLDS = 10  # each is some dozens to hundreds of reports that are judged and evaluated
 
 
 @st.composite
