@@ -1,6 +1,7 @@
-"""Uniqueness over HTTP: the books, the index of accepted reports, and what becomes of a report that is not final.
+"""Uniqueness over HTTP: the index of accepted reports, and what becomes of a report that is not final.
 
-GET /v1/inventory?mba=       book inventory by area, category and isotope, after the last final block
+What the books hold is asked of services.uniqueness.books, a process of its own.
+
 GET /v1/reports?mba=&after=  accepted reports in order of area and number
 GET /v1/reports/{id}         what this service holds of a statement or a submission, and its final verdict
 """
@@ -15,31 +16,14 @@ from services.uniqueness.admissions import Admissions
 from services.uniqueness.core import Held
 from services.uniqueness.evaluations import Evaluations
 from services.uniqueness.store import Store
-from slt.inventory.books import BookLine, ReportLine, book_lines, report_lines
+from slt.inventory.books import ReportLine, report_lines
 from slt.inventory.keys import Kind, fields_of, key, prefix
-from slt.reports.quantities import format_mg, unit_of
 from slt.statements.verdicts import TABLE, Code
 
 REPORTS_MAX: Final = 1000  # lines of one answer
 AREA: Final = r"^([A-Z0-9-]{1,4}/)?[A-Z0-9-]{1,4}$"
 
 Area = Annotated[str | None, Query(alias="mba", pattern=AREA, description="XLR1, or XL/XLR1 where two States have one")]
-
-
-class BookLineOf(BaseModel):
-    state: str
-    mba: str
-    category: int
-    label: int
-    mg: int
-    quantity: str
-
-
-class Inventory(BaseModel):
-    height: int
-    block_id: str
-    time_ms: int
-    books: list[BookLineOf]
 
 
 class ReportLineOf(BaseModel):
@@ -87,17 +71,6 @@ class ReportOf(BaseModel):
 def make_router(store: Store, evaluations: Evaluations, admissions: Admissions) -> APIRouter:
     """The routes. They read the state after the last final block."""
     router = APIRouter(prefix="/v1", tags=["uniqueness"])
-
-    @router.get("/inventory", summary="Book inventory by area, category and isotope")
-    async def inventory(mba: Area = None) -> Inventory:
-        head = evaluations.final
-        lines = [line for line in book_lines(await store.under(prefix(Kind.BOOK))) if _is_of(line, mba)]
-        return Inventory(
-            height=head.height,
-            block_id=head.block_id.hex(),
-            time_ms=head.time_ms,
-            books=[_book_line(line) for line in sorted(lines, key=lambda one: (one.state, one.mba, one.category))],
-        )
 
     @router.get("/reports", summary="Accepted reports, a page at a time")
     async def reports(
@@ -176,21 +149,6 @@ def _verdict(spent: bytes) -> VerdictOf:
     _, code, log_index = cbor2.loads(spent)
     row = TABLE[Code(code)]
     return VerdictOf(verdict=row.name, code=int(row.code), log_index=log_index, next_step=row.next_step)
-
-
-def _is_of(line: BookLine, mba: str | None) -> bool:
-    return mba is None or mba in (line.mba, f"{line.state}/{line.mba}")
-
-
-def _book_line(line: BookLine) -> BookLineOf:
-    return BookLineOf(
-        state=line.state,
-        mba=line.mba,
-        category=line.category,
-        label=line.label,
-        mg=line.mg,
-        quantity=format_mg(line.mg, unit_of(line.label)),
-    )
 
 
 def _report_line(line: ReportLine) -> ReportLineOf:

@@ -26,7 +26,7 @@ from slt.client.commands.consistency import log_of
 from slt.client.commands.network import show_addresses
 from slt.client.commands.reports import queue
 from slt.client.errors import ANSWER_IS_NO, ClientError, Unreachable
-from slt.client.folder import Addresses, Folder
+from slt.client.folder import BOOKS, Addresses, Folder
 from slt.client.local.init import init, now_utc
 from slt.client.local.lock import holder_of
 from slt.client.local.network import UP_LOCK, stop_elsewhere, working_folder
@@ -188,11 +188,11 @@ def _proofs(folder: Folder, genesis: Genesis, rows: Sequence[Entry], out: Output
 
 
 async def _books(addresses: Addresses, rows: Sequence[Entry], out: Output) -> None:
-    """The book inventory by area and category, as the uniqueness service has it after the last block."""
+    """The book inventory by area and category, as the books have it after the last block."""
     last = max((row.height or 0 for row in rows), default=0)
     deadline = time.monotonic() + BOOKS_WITHIN_S
     while True:
-        said = await ask(addresses, "uniqueness", "/v1/inventory")
+        said = await ask(addresses, BOOKS, "/v1/inventory")
         if int(said.get("height", 0)) >= last or time.monotonic() > deadline:
             break
         await asyncio.sleep(POLL_S)
@@ -206,7 +206,9 @@ async def _books(addresses: Addresses, rows: Sequence[Entry], out: Output) -> No
 def _book_rows(said: dict[str, Any]) -> list[tuple[str, ...]]:
     """By area; label 600 to 800 says which element or isotope."""
     return [
-        (line["mba"], str(line["label"]), _ELEMENTS.get(line["label"], ""), line["quantity"]) for line in said["books"]
+        (line["mba"], str(line["label"]), _ELEMENTS.get(line["label"], ""), line["quantity"])
+        for area in said["result"]
+        for line in area["lines"]
     ]
 
 

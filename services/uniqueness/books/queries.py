@@ -217,21 +217,16 @@ class Reading:
         return [(code, cbor2.loads(facts)[13]) for code, facts in await self._connection.execute(query)]
 
     async def _latest(self, area: int, kind: str, *, as_of: int) -> dict[int, int]:
-        """PIT -> the latest report of this kind that has a live entry; one that brought the entries goes first."""
-
-        def has(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-            return (
-                select(_E.entry)
-                .where(_E.area == area, _E.report == _R.report, *_live_at(as_of), *conditions)
-                .limit(1)
-                .exists()
-            )
-
-        query = select(_R.day, _R.number, has(_E.status.in_(("N", "U")))).where(
-            _R.area == area, _R.kind == kind, _R.height <= as_of, has(_E.status.in_(("N", "U", "C", "A")))
+        """PIT -> the latest report of this kind with a live entry that accounts for material or is marked U."""
+        live = select(_E.entry).where(
+            _E.area == area, _E.report == _R.report, *_live_at(as_of), _E.status.in_((*_STATUSES, "U"))
         )
-        rows = [(day, bool(brings), number) for day, number, brings in await self._connection.execute(query)]
-        return {day: number for day, _, number in sorted(rows)}
+        query = (
+            select(_R.day, _R.number)
+            .where(_R.area == area, _R.kind == kind, _R.height <= as_of, live.exists())
+            .order_by(_R.number)
+        )
+        return {row.day: row.number for row in await self._connection.execute(query)}
 
 
 @asynccontextmanager
