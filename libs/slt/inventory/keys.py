@@ -148,9 +148,9 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
     ),
     Kind.TRANSIT: RecordKind(
         key=("shipper", "receiver", "batch"),
-        value="[state, [side...], [side...]]",
-        meaning="what was shipped and received under one name, the last 16 of each: 1 open shipment, 2 open receipt, "
-        "3 matched, 4 matched with difference; a side: [date, number, entry, material, items, [[label, mg]...]]",
+        value="[[side...], [side...]]",
+        meaning="what was shipped and received under one name, the last 16 of each; a side: "
+        "[date, number, entry, material, items, [[label, mg]...]]",
     ),
 }
 

@@ -1,7 +1,8 @@
 """Transits: material on its way between two areas, as the shipper and the receiver report it (reports.md 4.2).
 
 A transit is what one area sends to another under one batch name: the shipper's name, which the receiver repeats in
-label 447. Its record holds both sides; it is derived from live entries and never a condition of accepting one.
+label 447. Its record holds both sides; it is derived from live entries and never a condition of accepting one. What
+state it is in follows from the sides when somebody looks: nothing that is kept can be out of date.
 """
 
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ SIDES_MAX: Final = 16  # of one name between two areas, the latest: names that c
 
 
 class TransitState(IntEnum):
-    """The numbers stand in records. OVERDUE stands in none: it comes with the day on which one asks."""
+    """What one sees of a transit; OVERDUE comes with the day on which one asks."""
 
     OPEN_SHIPMENT = 1
     OPEN_RECEIPT = 2
@@ -52,7 +53,7 @@ class Side(NamedTuple):
 
 
 class Transit:
-    """One TRANSIT record: `[state, [shipment...], [receipt...]]`, to be read and added to."""
+    """One TRANSIT record: `[[shipment...], [receipt...]]`, to be read and added to."""
 
     __slots__ = ("_paired", "domestic", "receipts", "shipments")
 
@@ -62,16 +63,13 @@ class Transit:
         self.shipments: list[Side] = []
         self.receipts: list[Side] = []
         if value is not None:
-            self.shipments, self.receipts = ([_side(side) for side in sides] for sides in value[1:])
+            self.shipments, self.receipts = ([_side(side) for side in sides] for sides in value)
 
     def to_value(self) -> Value | None:
-        self.shipments.sort()
-        self.receipts.sort()
-        state = self.state
-        if state is None:
+        if not self.shipments and not self.receipts:
             return None
         self._forget()
-        return [int(state), *([list(side) for side in one] for one in (self.shipments, self.receipts))]
+        return [[list(side) for side in one] for one in (self.shipments, self.receipts)]
 
     def _forget(self) -> None:
         """Leave at most SIDES_MAX of each side: the oldest pairs go first, then what is oldest."""
@@ -144,14 +142,31 @@ class Transit:
         return labels + [str(label) for label in sorted(got.keys() | sent.keys()) if got.get(label) != sent.get(label)]
 
 
-def state_on(value: Value, day: str, settings: Settings) -> TransitState:
-    """The state of a TRANSIT record as one sees it on `day` (YYYYMMDD): an open one is overdue after its term."""
-    state = TransitState(value[0])
+def state_on(transit: Transit, day: str, settings: Settings) -> TransitState | None:
+    """The state of a transit as one sees it on `day` (YYYYMMDD): an open one is overdue after its term."""
+    state = transit.state
     if state not in (TransitState.OPEN_SHIPMENT, TransitState.OPEN_RECEIPT):
         return state
-    alone = [one or other for one, other in Transit(value, domestic=True).pairs() if one is None or other is None]
+    alone = [one or other for one, other in transit.pairs() if one is None or other is None]
     first = min(side.date for side in alone if side is not None)
     return TransitState.OVERDUE if day > day_after(first, settings.transit_overdue_days) else state
+
+
+def by_quantity(shipments: Iterable[Side], receipts: Iterable[Side]) -> list[tuple[Side, Side]]:
+    """Receipts that do not know the shipper's name, each with the oldest shipment of its very items and weights.
+
+    `shipments` and `receipts` are those between two areas that stand alone. A shipment goes with one receipt, and is
+    not later than it. A function of the two sets.
+    """
+    waiting: dict[tuple[int, tuple[tuple[int, int], ...]], list[Side]] = {}
+    for shipment in sorted(shipments, reverse=True):
+        waiting.setdefault(shipment.load, []).append(shipment)  # the oldest is the last of its list
+    found = []
+    for receipt in sorted(receipts):
+        of_load = waiting.get(receipt.load)
+        if of_load and of_load[-1].date <= receipt.date:
+            found.append((of_load.pop(), receipt))
+    return found
 
 
 def transit_key(country: str, mba: str, entry: EntryFacts) -> bytes | None:

@@ -1,7 +1,7 @@
 """What is on its way between areas on a day, as shipper and receiver report it (reports.md 4.2).
 
-The same matching as the ledger's own records (slt.inventory.transits), seen on any day and as of any height, and one
-step further: a receipt under the name UNKNOWN goes with the one open shipment between the two areas that has its very
+The same matching as the ledger's own (slt.inventory.transits), seen on any day and as of any height: by the shipper's
+name, and for a receipt under the name UNKNOWN with the oldest open shipment between the two areas that has its very
 items and weights.
 """
 
@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from slt.inventory.periods import day_after
 from slt.inventory.questions.rows import BookEntry
 from slt.inventory.settings import settings_of
-from slt.inventory.transits import RECEIVED, SHIPPED, UNKNOWN, Side, Transit
+from slt.inventory.transits import RECEIVED, SHIPPED, UNKNOWN, Side, Transit, by_quantity
 from slt.statements.registry import Mba
 
 State: TypeAlias = Literal["open shipment", "open receipt", "matched", "different", "overdue"]
@@ -118,25 +118,19 @@ def _paired(rows: Iterable[BookEntry]) -> Iterator[_Pair]:
 
 
 def _by_quantity(alone: list[_Pair]) -> list[_Pair]:
-    """Give a receipt that does not know the shipper's name the one shipment that it can only be."""
-    shipments: dict[object, list[_Pair]] = {}
+    """Give receipts that do not know the shipper's name a shipment of their items and weights, the oldest first."""
+    lanes: dict[tuple[str, str], tuple[dict[Side, _Pair], dict[Side, _Pair]]] = {}
     for pair in alone:
+        shipments, receipts = lanes.setdefault((pair.shipper, pair.receiver), ({}, {}))
         if pair.shipment is not None:
-            entry = pair.shipment.entry
-            shipments.setdefault((pair.shipper, pair.receiver, entry.items, entry.weights), []).append(pair)
+            shipments[Side.of(pair.shipment.number, pair.shipment.entry)] = pair
+        elif pair.receipt is not None and pair.batch == UNKNOWN:
+            receipts[Side.of(pair.receipt.number, pair.receipt.entry)] = pair
     joined: set[int] = set()
-    for pair in alone:
-        if pair.receipt is None or pair.batch != UNKNOWN:
-            continue
-        entry = pair.receipt.entry
-        fits = [
-            one
-            for one in shipments.get((pair.shipper, pair.receiver, entry.items, entry.weights), ())
-            if one.receipt is None and one.shipment is not None and one.shipment.date <= pair.receipt.date
-        ]
-        if len(fits) == 1:
-            fits[0].receipt = pair.receipt
-            joined.add(id(pair))
+    for shipments, receipts in lanes.values():
+        for shipment, receipt in by_quantity(shipments, receipts):
+            shipments[shipment].receipt = receipts[receipt].receipt
+            joined.add(id(receipts[receipt]))
     return [pair for pair in alone if id(pair) not in joined]
 
 

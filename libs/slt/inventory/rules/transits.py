@@ -11,6 +11,7 @@ from slt.inventory.case import Case
 from slt.inventory.outcome import Line
 from slt.inventory.rules.registry import Conflict, rule
 from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, transit_key
+from slt.inventory.unnamed import shipments_of
 from slt.reports.quantities import format_quantity
 
 
@@ -27,15 +28,22 @@ def foreign_transit_matches(case: Case) -> Iterator[Conflict]:
 
 
 def _mismatches(case: Case, *, domestic: bool) -> Iterator[Conflict]:
+    unnamed: dict[bytes, dict[Side, Side]] = {}
     for line in case.outcome.lines:
-        if line.direction < 0 or line.entry.code not in SHIPPED | RECEIVED or (line.entry.code in DOMESTIC) != domestic:
+        entry = line.entry
+        if line.direction < 0 or entry.code not in SHIPPED | RECEIVED or (entry.code in DOMESTIC) != domestic:
             continue
-        record_key = transit_key(case.facts.country, case.facts.mba, line.entry)
-        if record_key is not None:
-            yield from _of_entry(line, case.outcome.transits[record_key], domestic=domestic)
+        record_key = transit_key(case.facts.country, case.facts.mba, entry)
+        if record_key is None:
+            continue
+        transit = case.outcome.transits[record_key]
+        if entry.code in RECEIVED and entry.shipper_batch == UNKNOWN and record_key not in unnamed:
+            own = f"{case.facts.country}/{case.facts.mba}"
+            unnamed[record_key] = shipments_of(case.draft, transit, shipper=entry.shipper, receiver=own)
+        yield from _of_entry(line, transit, unnamed.get(record_key, {}), domestic=domestic)
 
 
-def _of_entry(line: Line, transit: Transit, *, domestic: bool) -> Iterator[Conflict]:
+def _of_entry(line: Line, transit: Transit, unnamed: dict[Side, Side], *, domestic: bool) -> Iterator[Conflict]:
     entry = line.entry
     shipped = entry.code in SHIPPED
     partner, what = (entry.receiver, "receipt") if shipped else (entry.shipper, "shipment")
@@ -43,12 +51,12 @@ def _of_entry(line: Line, transit: Transit, *, domestic: bool) -> Iterator[Confl
     pair = next((pair for pair in transit.pairs() if pair[0 if shipped else 1] == own), None)
     if pair is None:
         return  # forgotten: too many of one name
-    other = pair[1 if shipped else 0]
+    other = pair[1 if shipped else 0] or unnamed.get(own)
     if other is None:
         if not shipped and domestic and entry.shipper_batch == UNKNOWN:
             yield Conflict(
-                f"Entry {entry.number} cannot be matched with a shipment of {partner} without the shipper's batch "
-                "name. Ask for it and correct the entry.",
+                f"Entry {entry.number} does not name the batch as {partner} does, and no open shipment from there has "
+                "its items and weights. Ask for the name and correct the entry.",
                 entry=entry.number,
                 label="447",
                 value=UNKNOWN,
