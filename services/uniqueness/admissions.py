@@ -263,6 +263,7 @@ class Admissions(Listener):
                 return plan(
                     Records(known),
                     vetted,
+                    next_height=self._evaluations.final.height + 1,
                     now_ms=now_ms,
                     pending=self.pending if pending is None else pending,
                     may_hold=HELD_MAX - len(self.holding),

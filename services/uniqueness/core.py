@@ -7,6 +7,7 @@ evaluated, and that result counts.
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from slt.bus.compression import inflate
@@ -120,18 +121,26 @@ class Plan:
     again: tuple[int, ...]
 
 
-def plan(view: View, submissions: Sequence[Vetted], *, now_ms: int, pending: Container[Number], may_hold: int) -> Plan:
-    """Decide about `submissions`, in order, against the final state `view`. Raises NeedRecords.
+def plan(
+    view: View,
+    submissions: Sequence[Vetted],
+    *,
+    next_height: int,
+    now_ms: int,
+    pending: Container[Number],
+    may_hold: int,
+) -> Plan:
+    """Decide about `submissions`, in order, against the final state `view`, for the block after it. Raises NeedRecords.
 
     At most `may_hold` can be held; what is one too many is refused with the same words.
     """
     on_their_way = OnTheirWay(pending)
-    draft = Draft(view)
+    admit = partial(admit_on, Draft(view), next_height=next_height, time_ms=now_ms, pending=on_their_way)
     answers: list[Admission] = []
     passed: list[tuple[int, Number]] = []
     waiting: dict[Number, list[int]] = {}  # predecessor -> positions that wait for it
     for position, vetted in enumerate(submissions):
-        answers.append(admit_on(draft, vetted, time_ms=now_ms, pending=on_their_way))
+        answers.append(admit(vetted))
         ready = [position]
         while ready:
             answer = answers[at := ready.pop(0)]
@@ -141,7 +150,7 @@ def plan(view: View, submissions: Sequence[Vetted], *, now_ms: int, pending: Con
                 passed.append((at, answer.number))
                 on_their_way.add(answer.number)
                 for successor in waiting.pop(answer.number, ()):
-                    answers[successor] = admit_on(draft, submissions[successor], time_ms=now_ms, pending=on_their_way)
+                    answers[successor] = admit(submissions[successor])
                     ready.append(successor)
     holds = [(at, answer) for at, answer in enumerate(answers) if isinstance(answer, Hold)]
     too_many = [(at, hold.findings) for at, hold in holds[max(0, may_hold) :]]

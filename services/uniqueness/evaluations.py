@@ -76,7 +76,8 @@ class Evaluations:
     async def evaluate(self, key: Key, batches: Sequence[EvaluateBatch]) -> Evaluation:
         """The evaluation of `batches` under `key`, from memory where it was made before.
 
-        Raises UnknownBlock, ProposalFault, NeedVetting, BadFacts, Malformed and ValueError (a proposal that cannot be).
+        Raises UnknownBlock, ProposalFault, NeedVetting, UnknownRules, BadVetting, BadFacts, Malformed and ValueError
+        (a proposal that cannot be).
         """
         async with self._turn:
             if (done := self._done.get(key)) is not None:
@@ -85,7 +86,7 @@ class Evaluations:
             # The layers are taken once: if one of them becomes final meanwhile, what it changed stands in both.
             layers = tuple(overlay.changes for overlay in self.overlays.chain(key.parent_id))
             vetted = await self._compute(lambda: self._vetted(batches))
-            known = await self._store.load(await self._compute(lambda: keys_read(vetted)))
+            known = await self._store.load(await self._compute(lambda: keys_read(vetted, height=key.height)))
             spent: dict[bytes, bytes] | None = None
             spent_limit_s: int | None = None
             while True:

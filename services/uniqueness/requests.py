@@ -11,7 +11,7 @@ from services.uniqueness.store import Store
 from slt.bus.messages import EvaluateReply, EvaluateRequest, Malformed, StateGet, StateReply
 from slt.bus.subjects import EVALUATE, STATE_GET
 from slt.inventory.books import REGISTRY_KINDS, registry_of
-from slt.inventory.evaluate import Evaluation, NeedVetting, ProposalFault
+from slt.inventory.evaluate import Evaluation, NeedVetting, ProposalFault, UnknownRules
 from slt.inventory.keys import prefix
 from slt.inventory.overlays import UnknownBlock
 from slt.inventory.vetting import BadVetting
@@ -72,8 +72,15 @@ class Requests:
         except UnknownBlock:
             return self._need_parent()
         except NeedVetting as need:
-            return EvaluateReply(kind="need_vetting", kids=sorted(need.kids), height=self._evaluations.final.height)
-        except (ProposalFault, BadVetting, BadFacts, Malformed) as error:
+            return EvaluateReply(
+                kind="need_vetting",
+                kids=sorted(need.kids),
+                stale=sorted(need.stale),
+                rules_version=need.rules_version,
+                reference_version=need.reference_version,
+                height=self._evaluations.final.height,
+            )
+        except (ProposalFault, UnknownRules, BadVetting, BadFacts, Malformed) as error:
             return EvaluateReply(kind="failed", text=str(error), height=self._evaluations.final.height)
 
     def _need_parent(self) -> EvaluateReply:
@@ -85,7 +92,7 @@ class Requests:
             verdicts=[verdict.encoded for verdict in evaluation.verdicts],
             findings=[list(findings) for findings in evaluation.findings],
             state_root=evaluation.state_root,
-            parameters_root=self._runtime.genesis.parameters_root,
+            parameters_root=evaluation.parameters_root,
             height=self._evaluations.final.height,
         )
 
@@ -108,4 +115,5 @@ class Requests:
             parameters=dict(registry.parameters),
             rules_version=registry.parameters["rules_version"],
             reference_version=registry.parameters["reference_version"],
+            announced=[announcement.encoded for announcement in registry.announced],
         )

@@ -27,7 +27,18 @@ WRITTEN_AT_ONCE: Final = 5_000  # rows of one call to the driver
 
 # Records that few areas have and every statement reads: kept in memory once they were read.
 CACHED_KINDS: Final = frozenset(
-    {Kind.CHAIN, Kind.IDENTITY, Kind.REVOKED, Kind.MBA, Kind.PARAMETER, Kind.HEAD, Kind.BOOK, Kind.FLOWS}
+    {
+        Kind.CHAIN,
+        Kind.IDENTITY,
+        Kind.REVOKED,
+        Kind.MBA,
+        Kind.PARAMETER,
+        Kind.HEAD,
+        Kind.BOOK,
+        Kind.FLOWS,
+        Kind.LEDGER,
+        Kind.MEMBERS,
+    }
 )
 CACHED_MAX: Final = 200_000  # records; about 100 MB
 

@@ -6,7 +6,7 @@ pending is admitted too. What is decided here binds nobody; evaluation judges ag
 
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from slt.inventory.judgement import judge, read_terms
 from slt.inventory.reading import aliases_of_statement, keys_of_statement, keys_of_terms
@@ -16,6 +16,9 @@ from slt.reports.findings import Finding
 from slt.statements.verdicts import TABLE, Code
 
 Number: TypeAlias = tuple[str, str, int]  # State, MBA, report number
+
+GOVERNANCE: Final[Number] = ("", "", 0)
+"""A governance statement has no number, and none follows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,19 +59,19 @@ def keys_admitted(vetted: Vetted) -> set[bytes]:
     return keys_of_terms() | keys_of_statement(vetted, books=False)
 
 
-def admit(view: View, vetted: Vetted, *, time_ms: int, pending: Container[Number]) -> Admission:
-    """Judge `vetted` against the final state `view` by this member's clock.
+def admit(view: View, vetted: Vetted, *, next_height: int, time_ms: int, pending: Container[Number]) -> Admission:
+    """Judge `vetted` against the final state `view` by this member's clock, for the block after it.
 
     `pending` are the numbers that this member passed on and that are not final yet. Raises NeedRecords, and BadFacts.
     """
-    return admit_on(Draft(view), vetted, time_ms=time_ms, pending=pending)
+    return admit_on(Draft(view), vetted, next_height=next_height, time_ms=time_ms, pending=pending)
 
 
-def admit_on(draft: Draft, vetted: Vetted, *, time_ms: int, pending: Container[Number]) -> Admission:
+def admit_on(draft: Draft, vetted: Vetted, *, next_height: int, time_ms: int, pending: Container[Number]) -> Admission:
     """The same, for one statement after another on one draft, which reads each record once. Writes nothing into it."""
     if missing := aliases_of_statement(draft.parent, vetted, books=False):
         raise NeedRecords(missing)
-    ruling = judge(draft, read_terms(draft), vetted, time_ms=time_ms, more_may_come=True)
+    ruling = judge(draft, read_terms(draft), vetted, height=next_height, time_ms=time_ms, more_may_come=True)
     if ruling.code is Code.DUPLICATE:
         return Again()
     if vetted.signature == "no key":
@@ -77,8 +80,10 @@ def admit_on(draft: Draft, vetted: Vetted, *, time_ms: int, pending: Container[N
     if conflicts:
         code, evidence = conflicts[0]
         return Refuse(code=code, evidence=evidence, findings=ruling.findings)
+    if vetted.change:
+        return Pass(number=GOVERNANCE)
     facts = vetted.read_facts()
-    assert facts is not None, "a statement without facts fails"
+    assert facts is not None, "a report without facts fails"
     number = (facts.country, facts.mba, facts.number)
     predecessor = (facts.country, facts.mba, facts.number - 1)
     if not ruling.failed or predecessor in pending:

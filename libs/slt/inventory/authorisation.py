@@ -23,6 +23,8 @@ class Failed(NamedTuple):
     text: str
     value: str = ""
     expected: str = ""
+    evidence: bytes | None = None
+    """The statement that stands against it, where its author may know of it."""
 
 
 def failures(draft: Draft, vetted: Vetted) -> Iterator[Failed]:
@@ -87,18 +89,20 @@ def _endorsed(draft: Draft, vetted: Vetted) -> Iterator[Failed]:
     mba = None if facts is None else find_mba(draft, facts.country, facts.mba)
     if mba is not None and mba.endorsement == "state":
         endorsers = (find_identity(draft, kid) for kid in vetted.endorsers)
-        if not any(_is_authority(draft, endorser, mba.state, vetted.iat) for endorser in endorsers):
+        if not any(is_authority(draft, endorser, mba.state, vetted.iat) for endorser in endorsers):
             yield Failed(
                 Code.ENDORSEMENT_MISSING,
                 f"The area {mba.mba} reports with an endorsement of the authority of {mba.state}; none is good.",
             )
-    if vetted.bad_endorsement:
+    if vetted.bad_endorsement or vetted.unknown_endorsers:
         yield Failed(
-            Code.ENDORSEMENT_BAD, "An endorsement does not hold: its signature is bad or it is of another statement."
+            Code.ENDORSEMENT_BAD,
+            "An endorsement does not hold: its signature is bad, its key unknown, or it is of another statement.",
         )
 
 
-def _is_authority(draft: Draft, identity: Identity | None, state: str, iat: int) -> bool:
+def is_authority(draft: Draft, identity: Identity | None, state: str, iat: int) -> bool:
+    """Whether this identity speaks for `state` at `iat` (seconds), and is not revoked."""
     return (
         identity is not None
         and identity.role == "authority"

@@ -8,6 +8,7 @@ import cbor2
 from slt.inventory.keys import Kind, fields_of, kind_of
 from slt.inventory.records import StoredReport, report_of
 from slt.statements.genesis import Identity, Mba, Member
+from slt.statements.governance import Announcement, parse_announcement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class RegistryCopy:
     mbas: tuple[Mba, ...]
     members: tuple[Member, ...]
     parameters: dict[str, int]  # rules_version and reference_version among them
+    announced: tuple[Announcement, ...]  # changes that wait for their height, by height
 
 
 def book_lines(records: Iterable[tuple[bytes, bytes]]) -> Iterator[BookLine]:
@@ -56,7 +58,7 @@ def report_lines(records: Iterable[tuple[bytes, bytes]]) -> Iterator[ReportLine]
         yield ReportLine(state=state, mba=mba, number=number, report=report_of(cbor2.loads(value)))
 
 
-REGISTRY_KINDS = (Kind.IDENTITY, Kind.REVOKED, Kind.MBA, Kind.MEMBER, Kind.PARAMETER)
+REGISTRY_KINDS = (Kind.IDENTITY, Kind.REVOKED, Kind.MBA, Kind.MEMBER, Kind.PARAMETER, Kind.DUE, Kind.ANNOUNCED)
 
 
 def registry_of(records: Iterable[tuple[bytes, bytes]]) -> RegistryCopy:
@@ -66,6 +68,8 @@ def registry_of(records: Iterable[tuple[bytes, bytes]]) -> RegistryCopy:
     mbas: list[Mba] = []
     members: list[Member] = []
     parameters: dict[str, int] = {}
+    due: dict[int, list[bytes]] = {}
+    payloads: dict[bytes, bytes] = {}
     for record_key, raw in records:
         value = cbor2.loads(raw)
         match kind_of(record_key):
@@ -79,6 +83,10 @@ def registry_of(records: Iterable[tuple[bytes, bytes]]) -> RegistryCopy:
                 members.append(Member.from_value(value))
             case Kind.PARAMETER:
                 parameters[fields_of(record_key)[0]] = value[0]
+            case Kind.DUE:
+                due[fields_of(record_key)[0]] = value
+            case Kind.ANNOUNCED:
+                payloads[fields_of(record_key)[0]] = value[0]
             case _:
                 continue
     return RegistryCopy(
@@ -86,4 +94,5 @@ def registry_of(records: Iterable[tuple[bytes, bytes]]) -> RegistryCopy:
         mbas=tuple(sorted(mbas, key=lambda m: (m.state, m.mba))),
         members=tuple(sorted(members, key=lambda m: m.id)),
         parameters=parameters,
+        announced=tuple(parse_announcement(payloads[one]) for height in sorted(due) for one in due[height]),
     )

@@ -9,7 +9,9 @@ from slt.inventory.batches import opening_value
 from slt.inventory.effects import book_value
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.lthash import EMPTY_LANES, updated
-from slt.inventory.periods import CLOSED, LISTED, Head, opening_pit, weights_value
+from slt.inventory.members import first_members
+from slt.inventory.periods import opening_pit, weights_value
+from slt.inventory.registry import LedgerRecord, area_records
 from slt.inventory.state import StateHead, Value
 from slt.merkle.hashing import Digest
 from slt.reports.signs import category_of
@@ -26,7 +28,11 @@ def genesis_state(genesis: Genesis, openings: Iterable[Opening]) -> dict[bytes, 
 
     Raises OpeningFault.
     """
-    records: dict[bytes, Value] = {}
+    ledger = LedgerRecord(chain_id=genesis.chain_id, model=genesis.model)
+    records: dict[bytes, Value] = {
+        key(Kind.LEDGER): ledger.to_value(),
+        key(Kind.MEMBERS): first_members(genesis.members).to_value(),
+    }
     for member in genesis.members:
         records[key(Kind.MEMBER, member.id)] = member.to_value()
         records[key(Kind.CHAIN, member.id)] = [0, genesis.chain_id]
@@ -37,13 +43,9 @@ def genesis_state(genesis: Genesis, openings: Iterable[Opening]) -> dict[bytes, 
         records[key(Kind.PARAMETER, name)] = [value]
     by_digest = {opening.digest: opening for opening in openings}
     for mba in genesis.mbas:
-        records[key(Kind.MBA, mba.state, mba.mba)] = mba.to_value()
-        pits = ((mba.last_pit, LISTED | CLOSED),) if mba.last_pit else ()
-        records[key(Kind.HEAD, mba.state, mba.mba)] = Head(mba.last_report_number, pits=pits).to_value()
+        records |= area_records(mba)
         if mba.opening is not None:
             records |= _opening_records(mba, opening_of(mba, by_digest))
-        elif mba.last_pit:
-            records[key(Kind.PIT, mba.state, mba.mba, mba.last_pit)] = opening_pit({})
     if strangers := by_digest.keys() - {mba.opening for mba in genesis.mbas}:
         names = ", ".join(sorted(f"{by_digest[digest].mba} ({digest.hex()})" for digest in strangers))
         raise OpeningFault(f"genesis does not name these opening inventories: {names}. Remove them.")

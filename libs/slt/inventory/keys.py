@@ -41,6 +41,11 @@ class Kind(IntEnum):
     ACCOUNT = 19
     TRANSIT = 20
     OBLIGATION = 21
+    LEDGER = 22
+    MEMBERS = 23
+    DUE = 24
+    ANNOUNCED = 25
+    TARGET = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class RecordKind:
     value: str
     meaning: str
 
+
+_IN_NEXT_BYTE: Final = 24  # CBOR writes larger numbers in a byte of their own
 
 KEYS_REMEMBERED: Final = 32_768  # one is asked for several times within a block, those of an area for every report
 
@@ -66,7 +73,7 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         key=("kid",), value="identity array of genesis", meaning="who a key is, and what it may do"
     ),
     Kind.REVOKED: RecordKind(
-        key=("kid",), value="[time_ms]", meaning="the block time from which a key is revoked; absent while it is good"
+        key=("kid",), value="[statement id]", meaning="the statement that revoked a key; absent while it is good"
     ),
     Kind.MEMBER: RecordKind(key=("member id",), value="member array of genesis", meaning="a member"),
     Kind.MBA: RecordKind(
@@ -152,6 +159,33 @@ RECORDS: Final[dict[Kind, RecordKind]] = {
         meaning="what was shipped and received under one name, the last 16 of each; a side: "
         "[date, number, entry, material, items, [[label, mg]...]]",
     ),
+    Kind.LEDGER: RecordKind(
+        key=(),
+        value="[chain_id, model, oldest iat]",
+        meaning="which ledger this is; statements older than that second are out of window, whatever the window: "
+        "their verdicts were forgotten when it was shorter",
+    ),
+    Kind.MEMBERS: RecordKind(
+        key=(),
+        value="[epoch, highest id, [member id...], members_root]",
+        meaning="the member set and how many came before it; no id is used again",
+    ),
+    Kind.DUE: RecordKind(
+        key=("height",),
+        value="[statement id...]",
+        meaning="announced changes that take effect at the start of the block of that height, in this order",
+    ),
+    Kind.ANNOUNCED: RecordKind(
+        key=("statement id",),
+        value="[payload of the governance statement]",
+        meaning="a change that waits for its height",
+    ),
+    Kind.TARGET: RecordKind(
+        key=("target",),
+        value="[statement id]",
+        meaning="what an announced change is about: CBOR of ['identity', kid], ['area', State, MBA], "
+        "['parameter', name], ['rules'] or ['members']",
+    ),
 }
 
 
@@ -171,8 +205,8 @@ def prefix(kind: Kind, *values: str | int | bytes) -> bytes:
 
 
 def kind_of(record_key: bytes) -> Kind:
-    """The kind of a key that `key` made. A kind is below 24: one byte after the array's head."""
-    return Kind(record_key[1])
+    """The kind of a key that `key` made: the byte after the array's head, or the one after 0x18 from 24 on."""
+    return Kind(record_key[1] if record_key[1] < _IN_NEXT_BYTE else record_key[2])
 
 
 def fields_of(record_key: bytes) -> list[Any]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import cbor2
 
+from slt.inventory.changes import targets_of
+from slt.inventory.judgement import TERMS
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.outcome import ACCOUNTS
 from slt.inventory.periods import day_after, months_of
@@ -14,22 +16,26 @@ from slt.inventory.vetting import Vetted, VettedBatch
 from slt.reports.facts import EntryFacts, Facts
 from slt.reports.quantities import ELEMENT_LABELS
 
-_PARAMETERS = ("skew_s", "submission_window_s", "rules_version")
-
 
 def keys_of_terms() -> set[bytes]:
     """What `judgement.read_terms` reads."""
-    return {key(Kind.PARAMETER, name) for name in _PARAMETERS}
+    return {key(Kind.LEDGER), *(key(Kind.PARAMETER, name) for name in TERMS)}
 
 
 def keys_of_statement(vetted: Vetted, *, books: bool = True) -> set[bytes]:
-    """What judging a statement reads, but for what only the entries that it refers to tell. Raises BadFacts.
+    """What judging a statement reads, but for what only the entries that it refers to tell.
+
+    Raises BadFacts and BadVetting.
 
     With `books`, what flags and applying it read as well.
     """
     keys = {key(Kind.SPENT, vetted.statement_id)}
     for kid in (vetted.kid, *vetted.endorsers):
         keys |= {key(Kind.IDENTITY, kid), key(Kind.REVOKED, kid)}
+    announcement = vetted.read_change()
+    if announcement is not None:
+        keys |= {key(Kind.MEMBERS), key(Kind.DUE, announcement.effective_height)}
+        keys.update(key(Kind.TARGET, target) for target in targets_of(announcement.change))
     facts = vetted.read_facts()
     if facts is not None:
         keys |= _keys_of_report(facts, books=books)

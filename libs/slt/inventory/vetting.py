@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from slt.reports.facts import Facts, parse_facts
+from slt.statements.cbor import DecodeError
 from slt.statements.governance import Announcement, parse_announcement
 
 # rule, severity ("error" or "warning"), entry, label, value, expected, text: slt.reports.Finding.to_wire().
@@ -60,11 +61,14 @@ class Vetted:
             self._read[:] = other._read
 
     def read_change(self) -> Announcement | None:
-        """What a governance statement announces; None of a report. Raises DecodeError if it is no change."""
+        """What a governance statement announces; None of a report. Raises BadVetting if it is no change."""
         if not self.change:
             return None
         if not self._announced:
-            self._announced.append(parse_announcement(self.change))
+            try:
+                self._announced.append(parse_announcement(self.change))
+            except DecodeError as error:
+                raise BadVetting(f"statement {self.statement_id.hex()} announces nothing: {error}") from error
         return self._announced[0]
 
     def read_facts(self) -> Facts | None:

@@ -62,7 +62,7 @@ class Enrol:
 class Revoke:
     """The identity with this kid signs nothing any more."""
 
-    kid: Digest
+    kid: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,19 @@ import cbor2
 from slt.inventory.evaluate import Evaluation, evaluate, keys_read
 from slt.inventory.keys import Kind, key
 from slt.inventory.lthash import EMPTY_LANES, updated
-from slt.inventory.periods import Head, opening_pit
+from slt.inventory.members import first_members
+from slt.inventory.registry import LedgerRecord, area_records
 from slt.inventory.state import Records, StateHead, View, WholeState
 from slt.inventory.vetting import Vetted, VettedBatch, WireFinding
 from slt.merkle.hashing import Digest
+from slt.merkle.notes import NoteSigner
 from slt.reports.facts import EntryFacts, Facts
-from slt.statements.genesis import Identity, Mba
+from slt.statements.genesis import Identity, Mba, Member, all_parameters
+from slt.statements.signatures import Signer, signer_from_seed
 from slt.statements.verdicts import Code
 
 DAY_S = 86_400
-NOW_S = 1_760_000_000  # October 2025
+NOW_S = 1_763_000_000  # 13 November 2025
 WINDOW_S = 30 * DAY_S
 SKEW_S = 300
 CHAIN_ID = sha256(b"chain").digest()
@@ -72,6 +75,22 @@ def area(
         endorsement=endorsement,
         last_report_number=last_report_number,
         last_pit=last_pit,
+    )
+
+
+def governor(number: int = 0) -> Signer:
+    """The governance key of a member."""
+    return signer_from_seed(bytes([100 + number]) * 32)
+
+
+def member(number: int = 0, *, weight: int = 1) -> Member:
+    return Member(
+        id=number,
+        name=f"member {number}",
+        consensus_key=signer_from_seed(bytes([150 + number]) * 32).public,
+        weight=weight,
+        checkpoint_vkey=NoteSigner.of("ledger.example/xl", bytes([200 + number]) * 32).vkey,
+        governance_key=governor(number).public,
     )
 
 
@@ -161,6 +180,8 @@ def statement(
         signature=signature,  # type: ignore[arg-type]  # a word of the three
         facts=None if facts is None else facts.encoded,
         no_facts=no_facts,
+        rules_version=1,
+        reference_version=1,
         findings=findings,
         findings_salt=salt,
         facts_salt=salt,
@@ -173,23 +194,22 @@ class Ledger:
 
     identities: tuple[Identity, ...] = field(default_factory=lambda: (identity(), identity("plant", mbas=("XLF1",))))
     mbas: tuple[Mba, ...] = field(default_factory=lambda: (area("XLR1"), area("XLF1", last_report_number=100)))
+    members: tuple[Member, ...] = field(default_factory=lambda: (member(),))
+    model: str = "private"
 
     def __post_init__(self) -> None:
         values: dict[bytes, object] = {
-            key(Kind.CHAIN, 0): [0, CHAIN_ID],
-            key(Kind.PARAMETER, "skew_s"): [SKEW_S],
-            key(Kind.PARAMETER, "submission_window_s"): [WINDOW_S],
-            key(Kind.PARAMETER, "rules_version"): [1],
-            key(Kind.PARAMETER, "reference_version"): [1],
+            **{key(Kind.CHAIN, member.id): [0, CHAIN_ID] for member in self.members},
+            key(Kind.LEDGER): LedgerRecord(chain_id=CHAIN_ID, model=self.model).to_value(),
+            key(Kind.MEMBERS): first_members(self.members).to_value(),
         }
+        values |= {key(Kind.MEMBER, member.id): member.to_value() for member in self.members}
+        parameters = all_parameters({"skew_s": SKEW_S, "submission_window_s": WINDOW_S, "activation_blocks": 3})
+        for name, number in {**parameters, "rules_version": 1, "reference_version": 1}.items():
+            values[key(Kind.PARAMETER, name)] = [number]
         values |= {key(Kind.IDENTITY, i.kid): i.to_value() for i in self.identities}
         for mba in self.mbas:
-            values[key(Kind.MBA, mba.state, mba.mba)] = mba.to_value()
-            values[key(Kind.HEAD, mba.state, mba.mba)] = Head(
-                mba.last_report_number, pits=((mba.last_pit, 3),) if mba.last_pit else ()
-            ).to_value()
-            if mba.last_pit:
-                values[key(Kind.PIT, mba.state, mba.mba, mba.last_pit)] = opening_pit({})
+            values |= area_records(mba)
         self.records = {k: cbor2.dumps(v) for k, v in values.items()}
         self.head = StateHead(
             height=0,
@@ -209,7 +229,7 @@ class Ledger:
 
     def view(self, batches: Iterable[VettedBatch]) -> View:
         """Only what `keys_read` names, so that a key that it forgets fails a test."""
-        keys = keys_read(tuple(batches))
+        keys = keys_read(tuple(batches), height=self.head.height + 1)
         return Records({k: self.records.get(k) for k in keys}, spent={}, spent_limit_s=NOW_S)
 
     def evaluate(self, *batches: VettedBatch, time_ms: int | None = None) -> Evaluation:
@@ -230,6 +250,12 @@ class Ledger:
     def block(self, *items: Vetted, time_ms: int | None = None) -> Evaluation:
         """Evaluate one batch of these statements and make it final."""
         evaluation = self.evaluate(self.batch(*items), time_ms=time_ms)
+        self.commit(evaluation)
+        return evaluation
+
+    def block_of(self, *batches: VettedBatch) -> Evaluation:
+        """A block of these batches, or of none."""
+        evaluation = self.evaluate(*batches)
         self.commit(evaluation)
         return evaluation
 

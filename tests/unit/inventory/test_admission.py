@@ -14,7 +14,9 @@ from tests.unit.inventory.building import NOW_S, WINDOW_S, Ledger, entry, identi
 def admitted(
     ledger: Ledger, item: Vetted, *, pending: Container[tuple[str, str, int]] = (), time_s: int = NOW_S
 ) -> Admission:
-    return admit(WholeState(ledger.records), item, time_ms=time_s * 1000, pending=pending)
+    return admit(
+        WholeState(ledger.records), item, next_height=ledger.head.height + 1, time_ms=time_s * 1000, pending=pending
+    )
 
 
 def refused(ledger: Ledger, item: Vetted) -> tuple[Code, bytes | None]:
@@ -105,4 +107,4 @@ def test_keys_admitted_names_all_that_admission_reads() -> None:
     ledger.accept(report(41))
     item = statement(report(42, entry(status="C", target=(41, 1))))
     view = Records({k: ledger.records.get(k) for k in keys_admitted(item)})
-    assert isinstance(admit(view, item, time_ms=NOW_S * 1000, pending=()), Pass)
+    assert isinstance(admit(view, item, next_height=1, time_ms=NOW_S * 1000, pending=()), Pass)

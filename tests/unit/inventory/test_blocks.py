@@ -109,7 +109,7 @@ def test_reports_that_refer_to_none_are_evaluated_with_what_keys_read_names() ->
 
 def _loading(ledger: Ledger, batch: VettedBatch) -> tuple[Evaluation, int]:
     """Evaluate `batch` on what was asked for; how often evaluation asked after keys_read."""
-    known = {k: ledger.records.get(k) for k in keys_read([batch])}
+    known = {k: ledger.records.get(k) for k in keys_read([batch], height=ledger.head.height + 1)}
     loads = 0
     while True:
         view = Records(known, spent={}, spent_limit_s=NOW_S)
@@ -135,7 +135,7 @@ def test_targets_that_additions_put_elsewhere_are_asked_for_together() -> None:
 def test_spent_ids_that_are_not_loaded_are_asked_for() -> None:
     ledger = Ledger()
     batch = ledger.batch(statement())
-    known = {k: ledger.records.get(k) for k in keys_read([batch])}
+    known = {k: ledger.records.get(k) for k in keys_read([batch], height=ledger.head.height + 1)}
     with pytest.raises(NeedRecords) as need:
         evaluate(Records(known), ledger.head, height=1, time_ms=NOW_S * 1000, batches=(batch,))
     assert need.value.spent_limit_s == NOW_S - WINDOW_S

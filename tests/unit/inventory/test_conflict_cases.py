@@ -35,7 +35,7 @@ def test_case_2_the_same_number_with_other_bytes_is_c01() -> None:
 def test_case_3_a_gap_in_the_numbers_is_held_and_then_refused() -> None:
     made = Ledger()
     item = statement(report(43))
-    answer = admit(WholeState(made.records), item, time_ms=NOW_S * 1000, pending=())
+    answer = admit(WholeState(made.records), item, next_height=made.head.height + 1, time_ms=NOW_S * 1000, pending=())
     assert isinstance(answer, Hold)
     assert [found.rule for found in answer.findings] == ["C02"]
     assert codes(made.block(item)) == [Code.C02]
@@ -52,7 +52,9 @@ def test_case_18_a_report_signed_by_a_key_of_another_area_tells_nothing_of_this_
 def test_case_19_a_key_that_is_revoked_between_submission_and_order_does_not_report() -> None:
     made = Ledger()
     item = statement(report(41))
-    assert not isinstance(admit(WholeState(made.records), item, time_ms=NOW_S * 1000, pending=()), Hold)
+    assert not isinstance(
+        admit(WholeState(made.records), item, next_height=made.head.height + 1, time_ms=NOW_S * 1000, pending=()), Hold
+    )
     made.records[key(Kind.REVOKED, identity().kid)] = cbor2.dumps([1])
     made.head = replace(made.head, lanes=updated(EMPTY_LANES, added=made.records.items()))
     assert codes(made.block(item)) == [Code.NOT_VALID_AT_IAT]

@@ -29,7 +29,7 @@ from slt.statements.verdicts import Code
 from tests.unit.inventory.sample_world import LATER, YEAR, facts_of, world
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "state" / "sample-year.json"
-NOW_S = 1_770_000_000
+NOW_S = 1_771_000_000  # 13 February 2026: after the last report of the samples
 ORIGIN = "safeguards.example/xl"
 
 
@@ -96,6 +96,8 @@ def _vetted(facts: Facts) -> Vetted:
         signature="good",
         facts=facts.encoded,
         no_facts=0,
+        rules_version=1,
+        reference_version=1,
         findings=(),
         findings_salt=b"f" * 32,
         facts_salt=b"g" * 32,

@@ -290,7 +290,7 @@ def governance_vector() -> dict[str, Any]:
     area, other = genesis().mbas
     changes: dict[str, Change] = {
         "enrol": Enrol(identity=author),
-        "revoke": Revoke(kid=Digest(AUTHOR.kid)),
+        "revoke": Revoke(kid=AUTHOR.kid),
         "area": SetArea(mba=replace(area, closed="20271231")),
         "parameter": SetParameter(name="skew_s", value=600),
         "rules": ActivateRules(version=2),

@@ -21,7 +21,14 @@ R1 = ("XL", "XLR1")
 
 
 def planned(ledger: Ledger, items: list[Vetted], *, pending: Pending | None = None, may_hold: int = 100) -> Plan:
-    return plan(WholeState(ledger.records), items, now_ms=NOW_S * 1000, pending=pending or Pending(), may_hold=may_hold)
+    return plan(
+        WholeState(ledger.records),
+        items,
+        next_height=ledger.head.height + 1,
+        now_ms=NOW_S * 1000,
+        pending=pending or Pending(),
+        may_hold=may_hold,
+    )
 
 
 def test_reports_pass_in_the_order_of_their_numbers_whatever_order_they_came_in() -> None:

@@ -17,7 +17,10 @@ from slt.reports.rules import (
 )
 
 RULES_VERSION: Final = 1
-"""Version of this rule set. Part of the facts, so that a verdict names what it was given under."""
+"""The newest version of the rule set. Part of the facts, so that a verdict names what it was given under."""
+
+RULES_VERSIONS: Final = frozenset({1})
+"""All that this program can judge under. A rule says from which version on it counts, and up to which."""
 
 MODULES: Final = (
     document,
