@@ -30,7 +30,7 @@ from slt.statements.receipt_forms import (
     as_tlog_proof,
 )
 from slt.statements.signatures import Signer
-from slt.statements.statement import parse_statement
+from slt.statements.governance import parse_ordered
 from slt.statements.verdicts import TABLE, Code
 
 BLOCKS_MAX: Final = 100
@@ -286,7 +286,7 @@ def _verdict(entry: StoredEntry) -> VerdictOf:
 
 def _statement(entries: list[StoredEntry]) -> StatementOf:
     entry = next((one for one in entries if one.verdict.final), entries[-1])
-    statement = parse_statement(entry.statement)
+    statement = parse_ordered(entry.statement)
     return StatementOf(
         statement_id=statement.id.hex(),
         statement=entry.statement.hex(),

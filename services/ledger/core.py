@@ -16,15 +16,11 @@ from slt.consensus.certificates import CertificateError, verify_certificate
 from slt.consensus.terms import Terms
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
-from slt.statements import cbor
+from slt.statements import cbor, governance
 from slt.statements.batches import Batch, BatchEntry, batch_digest, batch_sign_bytes, parse_batch
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header, parse_header
 from slt.statements.signatures import BadSignature, verify_ed25519
-from slt.statements.statement import (
-    Statement,
-    parse_statement,
-)
 from slt.statements.tags import list_root
 from slt.statements.terms import BadTerm, PrivateCertificate
 from slt.statements.verdicts import (
@@ -64,7 +60,6 @@ class Head:
     time_ms: int
     entries: int  # statements ordered so far
     frontier: Frontier  # of the log
-    parameters_root: bytes
     chains: Mapping[int, ChainHead] = field(default_factory=dict)  # by author
     terms: Terms = field(default_factory=Terms)  # that blocks were certified under: a deposed sequencer is refused
 
@@ -73,7 +68,7 @@ class Head:
 class Ordered:
     """One statement of a block, as the block orders it."""
 
-    statement: Statement
+    statement: governance.Ordered
     entry: BatchEntry
     verdict: Verdict
     verdict_cbor: bytes
@@ -126,7 +121,6 @@ def examine(block: Block, head: Head, genesis: Genesis) -> Examined:
             time_ms=header.time_ms,
             entries=head.entries + len(ordered),
             frontier=after,
-            parameters_root=header.parameters_root,
             chains=chains,
             terms=terms,
         ),
@@ -166,8 +160,6 @@ def _header(block: Block, head: Head, genesis: Genesis) -> Header:
         bad(header, "time", f"its time {header.time_ms} is not after its parent's {head.time_ms}")
     if header.members_root != genesis.members_root or header.next_members_root != genesis.members_root:
         bad(header, "members", "its member set is not that of genesis, and in a private ledger the set never changes")
-    if header.parameters_root != head.parameters_root:
-        bad(header, "parameters", "its parameters are not its parent's, and nothing that it orders may change them")
     if header.evidence_root != list_root("evidence", []):
         bad(header, "evidence", "it commits to evidence, and a block of a private ledger carries none")
     return header
@@ -260,7 +252,7 @@ def _one(
     if item.statement != entry.statement or tuple(item.endorsements) != tuple(entry.endorsements):
         bad(header, "item", f"the item beside statement {position} is that of another statement")
     try:
-        statement = parse_statement(entry.statement)
+        statement = governance.parse_ordered(entry.statement)
         verdict = parse_verdict(verdict_cbor)
     except cbor.DecodeError as error:
         raise BadBlock(
@@ -270,6 +262,9 @@ def _one(
         bad(header, "verdict", f"verdict {position} is about {verdict.statement_id.hex()}, not {statement.id.hex()}")
     if statement.aud != genesis.audience and verdict.final:
         bad(header, "audience", f"statement {statement.id.hex()} was made for {statement.aud}, not {genesis.audience}")
+    announced = statement.payload if isinstance(statement, governance.GovernanceStatement) else b""
+    if item.change != announced:
+        bad(header, "item", f"the change beside statement {statement.id.hex()} is not the one that it announces")
     return Ordered(
         statement=statement, entry=entry, verdict=verdict, verdict_cbor=verdict_cbor, item=item, findings=findings
     )

@@ -144,10 +144,10 @@ async def open_keeper(
 
 async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head:
     """Where the chain stands after a stored block: all that the next one is checked against."""
-    terms, time_ms, parameters_root = Terms(), 0, genesis.parameters_root
+    terms, time_ms = Terms(), 0
     if block.height:
         header = parse_header(block.header)
-        time_ms, parameters_root = header.time_ms, header.parameters_root
+        time_ms = header.time_ms
         terms = terms.with_term(PrivateCertificate.from_value(cbor.decode(block.certificate)).term, genesis)
     return Head(
         height=block.height,
@@ -155,7 +155,6 @@ async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head
         time_ms=time_ms,
         entries=block.first_entry + block.entries,
         frontier=block.after,
-        parameters_root=parameters_root,
         chains=await store.chain_heads(block.height),
         terms=terms,
     )

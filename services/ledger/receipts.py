@@ -14,7 +14,7 @@ from services.ledger.vetting import Kept, good_endorsement
 from slt.merkle.hashing import Digest
 from slt.merkle.tree import Frontier, paths_of_appended
 from slt.statements.cbor import encode, head
-from slt.statements.statement import Statement, parse_statement
+from slt.statements.governance import Ordered, parse_ordered
 from slt.statements.tags import list_paths
 from slt.statements.verdicts import Verdict
 
@@ -30,7 +30,7 @@ class Decided:
     """One statement with a final verdict: what its receipt holds beside the block's part, and where it is sent."""
 
     position: int  # among the statements of its block, from 0
-    statement: Statement
+    statement: Ordered
     endorsements: Sequence[bytes]
     endorsers: Sequence[bytes]  # kids of those whose endorsement is good
     verdict: Verdict
@@ -146,7 +146,7 @@ def decided_of_examined(examined: Examined, kept: Sequence[Kept]) -> list[Decide
 
 def decided_of_stored(block: StoredBlock, entry: StoredEntry) -> Decided:
     """A statement with a final verdict, read back with its body and findings."""
-    statement = parse_statement(entry.statement)
+    statement = parse_ordered(entry.statement)
     return Decided(
         position=entry.entry - block.first_entry,
         statement=statement,

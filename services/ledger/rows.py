@@ -16,7 +16,9 @@ from slt.bus.compression import inflate
 from slt.bus.messages import Item, Signature, Timing, WireFinding
 from slt.merkle.tree import Frontier
 from slt.statements import cbor, shapes
-from slt.statements.statement import Statement, parse_statement, split_body
+from slt.statements.governance import GovernanceStatement, parse_ordered
+from slt.statements.governance import Ordered as Signed
+from slt.statements.statement import split_body
 from slt.statements.submission import Submission
 from slt.statements.verdicts import Verdict, facts_salt, findings_salt, parse_verdict
 
@@ -36,6 +38,7 @@ class Beside(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     rules_version: int
     reference_version: int
     timings: list[tuple[int | str, int, int]]  # stage; ms from the entry before to received; ms from received to done
+    unknown_endorsers: list[bytes] = []
 
 
 class Findings(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -183,12 +186,13 @@ def entry_of(row: Mapping[str, Any]) -> StoredEntry:
 
 def item_of(stored: StoredEntry, keys: Mapping[bytes, bytes]) -> Item:
     """The item as it came beside the statement, but for its trace, and for a body that was not the statement's."""
-    statement = parse_statement(stored.statement)
+    statement = parse_ordered(stored.statement)
+    announced = statement.payload if isinstance(statement, GovernanceStatement) else b""
     salts = salts_of(stored, statement)
     beside = stored.beside
     stateless = stored.findings.all if stored.findings.stateless is None else stored.findings.stateless
     return Item(
-        submission_id=submission_of(stored).id if stored.body_z else b"",
+        submission_id=submission_of(stored).id if stored.body_z or announced else b"",
         statement_id=statement.id,
         statement=stored.statement,
         endorsements=list(stored.endorsements),
@@ -201,6 +205,7 @@ def item_of(stored: StoredEntry, keys: Mapping[bytes, bytes]) -> Item:
         iat=statement.iat,
         signature=beside.signature,
         endorsers=beside.endorsers,
+        unknown_endorsers=beside.unknown_endorsers,
         bad_endorsement=beside.bad_endorsement,
         spki=keys.get(statement.kid, b""),
         endorser_spkis=[keys.get(kid, b"") for kid in beside.endorsers],
@@ -213,6 +218,7 @@ def item_of(stored: StoredEntry, keys: Mapping[bytes, bytes]) -> Item:
         facts_salt=salts[1],
         rules_version=beside.rules_version,
         reference_version=beside.reference_version,
+        change=announced,
     )
 
 
@@ -221,7 +227,7 @@ def submission_of(stored: StoredEntry) -> Submission:
     return Submission(statement=stored.statement, endorsements=stored.endorsements, body_z=stored.body_z)
 
 
-def salts_of(stored: StoredEntry, statement: Statement) -> tuple[bytes, bytes]:
+def salts_of(stored: StoredEntry, statement: Signed) -> tuple[bytes, bytes]:
     """The salts of findings and facts, which follow from the body; empty where none is kept."""
     if not stored.body_z:
         return b"", b""
@@ -258,6 +264,7 @@ def _entry_row(height: int, number: int, one: Ordered) -> Row:
         rules_version=item.rules_version,
         reference_version=item.reference_version,
         timings=_packed(item.timings),
+        unknown_endorsers=item.unknown_endorsers,
     )
     row: Row = {
         "entry": number,

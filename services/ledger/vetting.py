@@ -13,16 +13,15 @@ from slt.bus.compression import inflate
 from slt.bus.messages import Malformed
 from slt.bus.subjects import BadSubject, receipt
 from slt.statements.cbor import DecodeError
+from slt.statements.governance import GovernanceStatement, parse_endorsement_of, verify_ordered
+from slt.statements.governance import Ordered as Signed
 from slt.statements.headers import Header
 from slt.statements.signatures import BadSignature, kid_of
 from slt.statements.statement import (
     SALT_BYTES,
-    Statement,
     body_digest,
-    parse_endorsement,
     split_body,
     verify_endorsement,
-    verify_statement,
 )
 from slt.statements.verdicts import Code, facts_digest, facts_salt, findings_digest, findings_salt
 
@@ -54,6 +53,9 @@ def vet(ordered: Ordered, header: Header) -> Kept:
         _addressee(ordered, header)
         _signature(ordered, header)
         _endorsements(ordered, header)
+    if isinstance(ordered.statement, GovernanceStatement):
+        _bodiless(ordered, header)
+        return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
     body = _body(ordered, header)
     if body is None:
         return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
@@ -78,7 +80,7 @@ def _signature(ordered: Ordered, header: Header) -> None:
     if not ordered.item.spki or kid_of(ordered.item.spki) != ordered.statement.kid:
         bad(header, "key", f"the key beside statement {name} is not the one that it names")
     try:
-        verify_statement(ordered.statement, ordered.item.spki)
+        verify_ordered(ordered.statement, ordered.item.spki)
     except BadSignature as error:
         raise BadBlock(
             header.height, "signature", f"statement {name} has a final verdict and a bad signature: {error}"
@@ -95,17 +97,27 @@ def _endorsements(ordered: Ordered, header: Header) -> None:
             bad(header, "endorsement", f"statement {name} has no endorsement by {kid.hex()} that holds")
 
 
-def good_endorsement(endorsements: Sequence[bytes], statement: Statement, kid: bytes, spki: bytes) -> bytes | None:
+def good_endorsement(endorsements: Sequence[bytes], statement: Signed, kid: bytes, spki: bytes) -> bytes | None:
     """The first of `endorsements` that `kid`, whose key is `spki`, made of `statement` for the same ledger."""
     for raw in endorsements:
         try:
-            endorsement = parse_endorsement(raw)
+            endorsement = parse_endorsement_of(statement, raw)
             if (endorsement.kid, endorsement.statement_id, endorsement.aud) == (kid, statement.id, statement.aud):
                 verify_endorsement(endorsement, spki)
                 return raw
         except (DecodeError, BadSignature):
             continue  # Others may hold; a rejection for a reason that is checked earlier may have any beside it.
     return None
+
+
+def _bodiless(ordered: Ordered, header: Header) -> None:
+    """A governance statement says in itself what it says: nothing hangs beside it."""
+    entry, item, verdict = ordered.entry, ordered.item, ordered.verdict
+    name = ordered.statement.id.hex()
+    if (entry.body_length, entry.body_digest) != (0, ordered.statement.body_digest) or item.body_z or item.facts_z:
+        bad(header, "body", f"governance statement {name} came with a body or facts")
+    if (verdict.facts_digest, verdict.findings_digest) != (None, None):
+        bad(header, "verdict", f"the verdict on governance statement {name} has digests of facts or findings")
 
 
 def _body(ordered: Ordered, header: Header) -> bytes | None:

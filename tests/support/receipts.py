@@ -21,7 +21,6 @@ def genesis_head(world: World) -> Head:
         time_ms=0,
         entries=0,
         frontier=Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))]),
-        parameters_root=genesis.parameters_root,
     )
 
 

@@ -11,8 +11,8 @@ from slt.consensus.links import Line, lines_of_broken
 from slt.consensus.proof import Proof
 from slt.consensus.receipts import BrokenLink, VerifierCache
 from slt.statements.genesis import Genesis
+from slt.statements.governance import Ordered
 from slt.statements.receipt_forms import Form, form_of
-from slt.statements.statement import Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _object(found: Found) -> dict[str, Any]:
     }
 
 
-def _bare_object(statement: Statement) -> dict[str, Any]:
+def _bare_object(statement: Ordered) -> dict[str, Any]:
     return {
         "statement": statement.id.hex(),
         "iss": statement.iss,

@@ -21,10 +21,11 @@ from slt.merkle.tlog_proof import BadTlogProof, TlogProof, parse_tlog_proof
 from slt.statements.cbor import DecodeError
 from slt.statements.cose_receipts import CoseReceipt, addressed, detach, parse_cose_receipt
 from slt.statements.genesis import Genesis
+from slt.statements.governance import Ordered, parse_ordered, verify_ordered
 from slt.statements.receipt_forms import Form, form_of
 from slt.statements.receipts import parse_receipt
 from slt.statements.signatures import ed25519_spki, kid_of
-from slt.statements.statement import Statement, body_digest, parse_statement, verify_statement
+from slt.statements.statement import body_digest
 
 V1: Final[tuple[Link, ...]] = LINKS[: LINKS.index("form")]
 PUBLISHED: Final[dict[Form, tuple[Link, ...]]] = {
@@ -60,7 +61,7 @@ class Found:
     """What a receipt proves. `proof` is there unless it is bare; `place` unless it is v1 alone or a rejection."""
 
     form: Form
-    statement: Statement | None  # of a bare proof, which has no `proof`
+    statement: Ordered | None  # of a bare proof, which has no `proof`
     proof: Proof | None
     place: Place | None
     lines: tuple[Line, ...]
@@ -199,7 +200,7 @@ def _bare(
     body: bytes | None,
 ) -> Found:
     try:
-        statement = parse_statement(entry)
+        statement = parse_ordered(entry)
     except DecodeError as error:
         raise BrokenLink("statement", f"The statement cannot be read: {error}.") from error
     if statement.aud != genesis.audience:
@@ -221,14 +222,14 @@ def _bare(
     return Found(form=form, statement=statement, proof=None, place=place, lines=tuple(lines))
 
 
-def _author(statement: Statement, genesis: Genesis) -> list[Line]:
+def _author(statement: Ordered, genesis: Genesis) -> list[Line]:
     """A bare proof carries no key: the author's is looked for among those that genesis names."""
     identity = next((one for one in genesis.identities if one.kid == statement.kid), None)
     if identity is None:
         why = f"The key {statement.kid.hex()} is not in genesis, and a bare proof carries none."
         return [not_proved("key", why), not_proved("signature", why)]
     try:
-        verify_statement(statement, identity.spki)
+        verify_ordered(statement, identity.spki)
     except (BadSignature, DecodeError) as error:
         raise BrokenLink("signature", f"The author's signature of the statement does not hold: {error}.") from error
     dated = moment(statement.iat * 1000, whole=True)

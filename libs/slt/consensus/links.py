@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 from slt.consensus.proof import Proof, moment
 from slt.consensus.receipts import BrokenLink, Link
+from slt.statements.governance import in_words
 from slt.statements.verdicts import TABLE
 
 LINKS: Final[tuple[Link, ...]] = get_args(Link)
@@ -42,7 +43,7 @@ def lines_of(proof: Proof) -> tuple[Line, ...]:
         held("receipt", "The bytes are one receipt of version 1, and none of them is free."),
         held("ledger", f"Receipt and block are of ledger {proof.origin}, chain id {proof.chain_id.hex()}."),
         held("statement", f"It holds statement {proof.statement_id.hex()} by {proof.iss}, made for that ledger."),
-        body_line(proof.body_digest, proof.media_type, proof.body_length),
+        _content(proof),
         held("key", f"The key {proof.kid.hex()} is the one that the statement names."),
         held("signature", f"That key signed the statement, dated {moment(proof.iat * 1000, whole=True)}."),
         _endorsements(proof),
@@ -77,9 +78,15 @@ def body_line(digest: bytes, media_type: str, length: int | None) -> Line:
     return held("body", f"The body given ({length} bytes, {media_type}) is the one that the statement names.")
 
 
+def _content(proof: Proof) -> Line:
+    if proof.announced is None:
+        return body_line(proof.body_digest, proof.media_type, proof.body_length)
+    return held("body", f"There is none: the statement itself says {in_words(proof.announced.change)}.")
+
+
 def _endorsements(proof: Proof) -> Line:
     names = ", ".join(f"{one.iss} (key {one.kid.hex()})" for one in proof.endorsers)
-    return held("endorsements", f"Endorsed by {names}." if names else "The receipt holds none.")
+    return held("endorsements", f"{proof.endorsed.capitalize()} by {names}." if names else "The receipt holds none.")
 
 
 def _verdict(proof: Proof) -> str:

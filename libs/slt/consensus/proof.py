@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from slt.statements.governance import Announcement, in_words
 from slt.statements.verdicts import TABLE, Code
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,7 @@ class Proof:
     sub: str
     media_type: str
     body_digest: bytes
+    announced: Announcement | None = None  # what a governance statement says; None: it is a report
     body_length: int | None  # of the body that was checked against the statement; None: no body was given
     endorsers: tuple[Endorser, ...]
     # what was decided
@@ -53,6 +55,11 @@ class Proof:
     log_root: bytes
     certificate: str  # who made the block final, in words
     checkpoint_by: str  # name of the member that signed the checkpoint
+
+    @property
+    def endorsed(self) -> str:
+        """What its endorsers did, in a word."""
+        return "endorsed" if self.announced is None else "approved"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -90,6 +97,9 @@ class Proof:
         )
 
     def _body(self) -> str:
+        if self.announced is not None:
+            height = self.announced.effective_height
+            return f"It changes the ledger from block {height} on: {in_words(self.announced.change)}."
         if self.body_length is None:
             digest = self.body_digest.hex()
             return f"It names the body with digest {digest} ({self.media_type}); no body was given to compare."
@@ -97,7 +107,7 @@ class Proof:
 
     def _endorsed(self) -> tuple[str, ...]:
         return tuple(
-            f"It was endorsed by {one.iss} (key {one.kid.hex()}), dated {moment(one.iat * 1000, whole=True)}."
+            f"It was {self.endorsed} by {one.iss} (key {one.kid.hex()}), dated {moment(one.iat * 1000, whole=True)}."
             for one in self.endorsers
         )
 

@@ -17,16 +17,16 @@ from slt.merkle.notes import NoteError, NoteVerifier, open_note
 from slt.merkle.proofs import ProofError, verify_inclusion
 from slt.statements.cbor import DecodeError, encode
 from slt.statements.genesis import Genesis
+from slt.statements.governance import (
+    GovernanceStatement,
+    Ordered,
+    parse_endorsement_of,
+    parse_ordered,
+    verify_ordered,
+)
 from slt.statements.receipts import Receipt, parse_receipt
 from slt.statements.signatures import BadSignature, kid_of
-from slt.statements.statement import (
-    Statement,
-    body_digest,
-    parse_endorsement,
-    parse_statement,
-    verify_endorsement,
-    verify_statement,
-)
+from slt.statements.statement import body_digest, verify_endorsement
 from slt.statements.tags import verify_listed
 from slt.statements.verdicts import TABLE, Code, findings_digest
 
@@ -117,6 +117,7 @@ def verify_receipt(
         iat=statement.iat,
         sub=statement.sub,
         media_type=statement.media_type,
+        announced=statement.announcement if isinstance(statement, GovernanceStatement) else None,
         body_digest=statement.body_digest,
         body_length=None if body is None else len(body),
         endorsers=endorsers,
@@ -149,9 +150,9 @@ def _ledger(read: Receipt, genesis: Genesis) -> None:
             )
 
 
-def _statement(read: Receipt, genesis: Genesis) -> Statement:
+def _statement(read: Receipt, genesis: Genesis) -> Ordered:
     try:
-        statement = parse_statement(read.statement)
+        statement = parse_ordered(read.statement)
     except DecodeError as error:
         raise BrokenLink("statement", f"The statement in the receipt cannot be read: {error}.") from error
     if statement.aud != genesis.audience:
@@ -161,7 +162,7 @@ def _statement(read: Receipt, genesis: Genesis) -> Statement:
     return statement
 
 
-def _body(body: bytes, statement: Statement) -> None:
+def _body(body: bytes, statement: Ordered) -> None:
     digest = body_digest(body)
     if digest != statement.body_digest:
         raise BrokenLink(
@@ -171,23 +172,23 @@ def _body(body: bytes, statement: Statement) -> None:
         )
 
 
-def _author(read: Receipt, statement: Statement) -> None:
+def _author(read: Receipt, statement: Ordered) -> None:
     kid = kid_of(read.spki)
     if kid != statement.kid:
         raise BrokenLink(
             "key", f"The author's key in the receipt is {kid.hex()}, the statement was made with {statement.kid.hex()}."
         )
     try:
-        verify_statement(statement, read.spki)
+        verify_ordered(statement, read.spki)
     except (BadSignature, DecodeError) as error:
         raise BrokenLink("signature", f"The author's signature of the statement does not hold: {error}.") from error
 
 
-def _endorsements(read: Receipt, statement: Statement, genesis: Genesis) -> tuple[Endorser, ...]:
+def _endorsements(read: Receipt, statement: Ordered, genesis: Genesis) -> tuple[Endorser, ...]:
     endorsers: list[Endorser] = []
     for number, (raw, spki) in enumerate(read.endorsements, 1):
         try:
-            endorsement = parse_endorsement(raw)
+            endorsement = parse_endorsement_of(statement, raw)
         except DecodeError as error:
             raise BrokenLink("endorsements", f"Endorsement {number} cannot be read: {error}.") from error
         if endorsement.statement_id != statement.id:
@@ -211,7 +212,7 @@ def _endorsements(read: Receipt, statement: Statement, genesis: Genesis) -> tupl
     return tuple(endorsers)
 
 
-def _verdict(read: Receipt, statement: Statement) -> None:
+def _verdict(read: Receipt, statement: Ordered) -> None:
     verdict = read.verdict
     if verdict.statement_id != statement.id:
         raise BrokenLink(

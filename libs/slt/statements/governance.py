@@ -259,6 +259,33 @@ def parse_endorsement_of(statement: Ordered, raw: bytes) -> Endorsement:
     return parse_approval(raw) if isinstance(statement, GovernanceStatement) else parse_endorsement(raw)
 
 
+def in_words(change: Change) -> str:
+    """One change, for people; keys by their beginning."""
+    match change:
+        case Enrol(identity=identity):
+            areas = f" for {', '.join(identity.mbas)}" if identity.mbas else ""
+            return f"enrol {identity.name}, {identity.role} of {identity.state}{areas} (key {identity.kid.hex()[:16]})"
+        case Revoke(kid=kid):
+            return f"revoke the key {kid.hex()[:16]}"
+        case SetArea(mba=mba):
+            return _area_in_words(mba)
+        case SetReference(mbas=mbas):
+            return "; ".join(map(_area_in_words, mbas))
+        case SetParameter(name=name, value=value):
+            return f"parameter {name} = {value}"
+        case ActivateRules(version=version):
+            return f"rule set {version}"
+        case ReplaceMembers(members=members):
+            return f"members {', '.join(member.name for member in members)}"
+        case _:
+            assert_never(change)
+
+
+def _area_in_words(mba: Mba) -> str:
+    closed = f", closed {mba.closed}" if mba.closed else ""
+    return f"area {mba.state}/{mba.mba} of {mba.facility}, open from {mba.opened}{closed}"
+
+
 def _written(change: Change) -> tuple[ChangeKind, list[Value]]:
     match change:
         case Enrol(identity=identity):

@@ -64,7 +64,6 @@ class Ledger:
             time_ms=0,
             entries=0,
             frontier=Frontier.EMPTY.extended([entry]),
-            parameters_root=genesis.parameters_root,
         )
 
     def messages(self) -> list[Block]:
