@@ -8,7 +8,9 @@ from slt.inventory.outcome import Outcome
 from slt.inventory.periods import Head
 from slt.inventory.settings import Settings, settings_of
 from slt.inventory.state import Draft
+from slt.reports.dates import LAST_DAY, day_everywhere
 from slt.reports.facts import EntryFacts, Facts
+from slt.reports.profiles import Profile, profile_of
 from slt.statements.genesis import Mba
 
 
@@ -23,12 +25,22 @@ class Case:
     head: Head  # of the MBA, as of now
     outcome: Outcome
     """What the report makes of the books, once nothing is wrong with what it refers to."""
+    time_ms: int
+    """Of the block; in admission of this member's clock."""
     more_may_come: bool = False
     """Admission: earlier reports of the MBA may be on their way, so what they would bring is not yet missing."""
 
     @classmethod
     def of(
-        cls, draft: Draft, *, statement_id: bytes, facts: Facts, mba: Mba, head: Head, more_may_come: bool = False
+        cls,
+        draft: Draft,
+        *,
+        statement_id: bytes,
+        facts: Facts,
+        mba: Mba,
+        head: Head,
+        time_ms: int,
+        more_may_come: bool = False,
     ) -> "Case":
         return cls(
             draft=draft,
@@ -37,6 +49,7 @@ class Case:
             mba=mba,
             head=head,
             outcome=Outcome(draft, facts, head, _gone(draft, facts)),
+            time_ms=time_ms,
             more_may_come=more_may_come,
         )
 
@@ -47,6 +60,18 @@ class Case:
     @property
     def settings(self) -> Settings:
         return settings_of(self.mba.profile)
+
+    @property
+    def profile(self) -> Profile:
+        return profile_of(self.mba.profile)
+
+    @property
+    def day(self) -> str:
+        """The day, YYYYMMDD, that has begun everywhere: what was due the day before is late, wherever the area is."""
+        try:
+            return day_everywhere(self.time_ms / 1000)
+        except (ValueError, OverflowError):
+            return LAST_DAY
 
     def may_come(self, number: int) -> bool:
         """Whether report `number` is not in the state and may still be before this one is evaluated."""

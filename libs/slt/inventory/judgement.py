@@ -125,6 +125,7 @@ def judge(
             facts=facts,
             mba=mba,
             head=find_head(draft, facts.country, facts.mba),
+            time_ms=time_ms,
             more_may_come=more_may_come,
         )
     )

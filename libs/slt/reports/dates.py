@@ -7,6 +7,9 @@ from typing import Final
 AHEAD_OF_UTC_S: Final = 14 * 3600
 """The earliest time zone. A report is dated where it is written, and its date carries no zone."""
 
+BEHIND_UTC_S: Final = 12 * 3600
+"""The latest time zone."""
+
 LAST_DAY: Final = "99991231"
 
 
@@ -16,6 +19,14 @@ def day_anywhere(time_s: float) -> str:
     Raises ValueError or OverflowError for a time outside the years 1 to 9999.
     """
     return _text(datetime.fromtimestamp(time_s + AHEAD_OF_UTC_S, tz=UTC).date())
+
+
+def day_everywhere(time_s: float) -> str:
+    """The latest day that has begun everywhere on earth at `time_s`: what is to be done until the day before is late.
+
+    Raises as day_anywhere does.
+    """
+    return _text(datetime.fromtimestamp(time_s - BEHIND_UTC_S, tz=UTC).date())
 
 
 def days_after(day: str, days: int) -> str:

@@ -1,6 +1,7 @@
 """C04, C08 to C15 and C29, both ways: content, corrections of key fields, balances, listings, closed periods."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import cbor2
 
@@ -10,7 +11,7 @@ from slt.inventory.rules import asked
 from slt.reports.facts import Facts
 from slt.reports.profiles import PROFILES
 from slt.statements.verdicts import Code
-from tests.unit.inventory.building import Ledger, report
+from tests.unit.inventory.building import Ledger, report, rules, statement
 from tests.unit.inventory.saying import balance, change, deletion, flags, ledger, listing, months, rejected, told
 
 YEAR = ("20250101", "20251231")
@@ -300,6 +301,38 @@ def test_a_missing_partner_is_flagged_at_the_next_physical_inventory() -> None:
     flags(made, listing(41, on="20250630"))
     assert flags(made, listing(42, on=YEAR[1])) == ["C13"]
     assert flags(closed_year(), listing(44, on=NEXT[1])) == []
+
+
+def test_a_missing_partner_is_flagged_with_the_next_report_once_it_is_late() -> None:
+    for first, flagged in (("20250831", ["C13"]), ("20251105", [])):  # due 30 days later
+        made = ledger()
+        assert flags(made, listing(41, on=first)) == []  # the balance may be right behind it
+        assert flags(made, report(42, change("RF"))) == flagged
+        assert flags(made, report(43, change("LD"))) == flagged
+        flags(made, balance(44, period=("20250101", first)))
+        assert "C13" not in flags(made, report(45, change("LD", on="20251107")))
+
+
+def test_a_late_listing_is_told_to_whoever_reported_the_balance_only() -> None:
+    made = ledger()
+    assert flags(made, balance(41, period=("20250101", "20250831"))) == ["C12"]
+    code, findings = told(made, report(42, change("RF")))
+    assert (code, [found[0] for found in findings]) == (Code.ACCEPTED, ["C13"])
+    assert "no listing yet, which is due until 20250930" in findings[0][6]
+    assert flags(made, report(101, change("RF"), mba="XLF1")) == []
+
+
+def test_under_the_euratom_profile_a_month_that_is_late_is_told_with_the_next_report() -> None:
+    for profile, day, expected in (
+        ("euratom", "20260215", []),
+        ("euratom", "20260216", ["C29"]),  # the month ends on 31 January, and 15 days are given
+        ("iaea", "20260216", []),
+    ):
+        made = ledger(profile=profile)
+        assert flags(made, months(report(41, change("RF", on="20251220")), "20251201", "20251231")) == []
+        noon = int(datetime.strptime(f"{day} 13 +0000", "%Y%m%d %H %z").timestamp())
+        evaluation = made.block(statement(listing(42, on="20260131"), iat=noon), time_ms=noon * 1000)
+        assert rules(evaluation) == expected
 
 
 def test_under_the_euratom_profile_physical_inventories_are_at_most_14_months_apart() -> None:

@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from slt.inventory.case import Case
 from slt.inventory.periods import CLOSED, LISTED, day_after, months_after
 from slt.inventory.rules.registry import Conflict, rule
+from slt.reports.dates import days_after, end_of_month
 
 _WHAT = {LISTED: "listing", 0: "balance"}
 
 
 @rule("C13", "reports.md 3.4", severity="warning", kinds="PM")
 def listing_and_balance_are_one_each(case: Case) -> Iterator[Conflict]:
-    """A physical inventory has one live listing and one live balance, and each earlier one has both.
-
-    A missing partner is told at the next physical inventory; before that it may still come.
-    """
+    """A physical inventory has one live listing and one live balance."""
     facts = case.facts
     if not _brings(case):
         return
@@ -29,13 +27,26 @@ def listing_and_balance_are_one_each(case: Case) -> Iterator[Conflict]:
             label="015",
             value=facts.period_to,
         )
-    for day, flags in case.head.pits:
+
+
+@rule("C13", "reports.md 3.4", severity="warning", kinds="IPM")
+def no_partner_is_missing(case: Case) -> Iterator[Conflict]:
+    """A physical inventory has both listing and balance when the next one is reported, or when they are late.
+
+    Before that the partner may still come. What a report is itself about is told with the next one: the partner may be
+    right behind it.
+    """
+    facts = case.facts
+    begins_next = facts.kind in ("P", "M") and _brings(case)
+    for day, flags in case.outcome.head.pits:
         missing = (LISTED | CLOSED) & ~flags
-        if day < facts.period_to and missing:
+        if not missing or (facts.kind != "I" and day in case.outcome.pits):
+            continue
+        until = days_after(day, case.profile.inventory_report_days)
+        if (begins_next and day < facts.period_to) or case.day > until:
             yield Conflict(
-                f"The physical inventory of {day} has no {_WHAT[missing & LISTED]} yet. Report it.",
-                label="015",
-                value=facts.period_to,
+                f"The physical inventory of {day} has no {_WHAT[missing & LISTED]} yet, which is due until {until}. "
+                "Report it.",
                 expected=day,
             )
 
@@ -81,13 +92,25 @@ def period_is_open(case: Case) -> Iterator[Conflict]:
             )
 
 
-@rule("C29", "reports.md 3.4; Regulation 2025/974", severity="warning", kinds="I")
+@rule("C29", "reports.md 3.4; Regulation 2025/974", severity="warning", kinds="IPM")
 def no_month_is_missing(case: Case) -> Iterator[Conflict]:
-    """Where the profile asks for a change report of every month, this one begins where the last one ended."""
+    """Where the profile asks for a change report of every month, this one begins where the last one ended.
+
+    A report that brings no changes tells that those of a month are late.
+    """
     facts, last = case.facts, case.head.changes_to
     if not (case.settings.nil_change_reports and last):
         return
-    if not any(entry.status in ("N", "U") for entry in facts.entries):
+    if facts.kind != "I" or not _brings(case):
+        first = day_after(last)
+        end = end_of_month(first)
+        until = days_after(end, case.profile.change_report_days)
+        if case.day > until:
+            yield Conflict(
+                f"The last change report of {facts.mba} ends on {last}, and the one until {end} was due until {until}. "
+                "Report it, also if nothing changed.",
+                expected=f"{first}/{end}",
+            )
         return
     if facts.period_from > (due := day_after(last)):
         yield Conflict(
@@ -100,5 +123,5 @@ def no_month_is_missing(case: Case) -> Iterator[Conflict]:
 
 
 def _brings(case: Case) -> bool:
-    """Whether the report is a listing or balance of its own, not one of corrections."""
+    """Whether the report is one of its own, not one of corrections."""
     return any(entry.status in ("N", "U") for entry in case.facts.entries)
