@@ -11,12 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from slt.client.folder import Folder
+from slt.client.folder import PROGRAMS, Folder
 from slt.client.local.sample import YEAR
 from slt.consensus.receipts import BrokenLink, verify_receipt
 
 DEMO_WITHIN_S = 60.0
 COMMAND_WITHIN_S = 60.0
+RECEIPTS = len(YEAR) + 1  # and that of the correction; what is refused has none
+
+# reports.md section 8: BA, PE and MUF by area and label.
+BALANCES = {
+    ("XLF1", "630"): ("2152389G", "2151971G", "418G"),
+    ("XLF1", "670"): ("94707G", "94689G", "18G"),
+    ("XLR1", "630"): ("5409660G", "5409660G", "0G"),
+    ("XLR1", "670"): ("175722G", "175722G", "0G"),
+    ("XLR1", "700"): ("18408G", "18408G", "0G"),
+    ("XLS1", "630"): ("3459250G", "3459250G", "0G"),
+    ("XLS1", "670"): ("27611G", "27611G", "0G"),
+    ("XLS1", "700"): ("36823G", "36823G", "0G"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +64,30 @@ def slt(*words: object, code: int = 0) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_demo_accepts_the_year_and_shows_books_and_journey(demo: tuple[Folder, str]) -> None:
-    folder, printed = demo
+def test_the_demo_accepts_the_year_and_shows_balances_transits_and_journey(demo: tuple[Folder, str]) -> None:
+    _, printed = demo
     assert "18 of 18 reports accepted, 18 receipts verified" in printed
     for service in ("authentication", "validation", "uniqueness", "consensus", "ledger"):
         assert service in printed
-    # reports.md section 8: enriched uranium on the books after the year, before rounding adjustments (RALD -1) for XLF1
-    for grams in ("5409660", "2152390", "3459250"):
-        assert grams in printed.replace(",", "").replace(" ", "").replace(".000", "")
-    assert len(list(folder.receipts.glob("*.receipt"))) == len(YEAR)
+    rows = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines()]
+    balances = {(row[0], row[2]): (row[8], row[9], row[10]) for row in rows if len(row) == 11 and row[1][:4] == "2025"}
+    assert balances == BALANCES
+    states = [row[0] for row in rows if len(row) == 8 and row[1] in ("SP01", "FB25-01")]
+    assert states == ["matched", "open shipment"]
+
+
+def test_the_demo_shows_a_correction_in_two_times_and_a_refusal(demo: tuple[Folder, str]) -> None:
+    _, printed = demo
+    rows = [[cell.strip() for cell in line.split("│")] for line in printed.splitlines()]
+    assert ["670", "uranium-235", "242880G", "242882G"] in rows  # the same day, before and after the correction
+    assert [row[3] for row in rows if row[0] in ("42/3", "46/1")] == ["superseded", "live"]
+    assert "XL/XLR1/47: refused: C18 by uniqueness" in printed
+    assert "takes batch SP01 out, and entry 1 of report 41" in printed
+
+
+def test_the_demo_keeps_every_receipt(demo: tuple[Folder, str]) -> None:
+    folder, _ = demo
+    assert len(list(folder.receipts.glob("*.receipt"))) == RECEIPTS
 
 
 def test_nothing_runs_after_the_demo(demo: tuple[Folder, str]) -> None:
@@ -76,7 +104,7 @@ def test_every_receipt_verifies_with_the_databases_gone(demo: tuple[Folder, str]
     shutil.copy(folder.genesis_file, tmp_path)
     receipts = sorted((tmp_path / "receipts").glob("*.receipt"))
     said = slt("verify", *receipts, "--genesis", tmp_path / "genesis.cbor")
-    assert [(one["holds"], one["verdict"]) for one in said] == [(True, "accepted")] * len(YEAR)
+    assert [(one["holds"], one["verdict"]) for one in said] == [(True, "accepted")] * RECEIPTS
     first = receipts[0]
     (with_body,) = slt(
         "verify", first, "--genesis", tmp_path / "genesis.cbor", "--body", tmp_path / "bodies" / first.stem
@@ -130,17 +158,17 @@ def test_a_person_goes_on_with_what_the_demo_left(demo: tuple[Folder, str]) -> N
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert {path.name: path.read_bytes() for path in folder.receipts.glob("*.receipt")} == receipts
 
-    (new,) = slt("submit", folder.reports / "XLR1-46.code10", "--dir", folder.root)
-    assert (new["answer"], new["number"]) == ("accepted", 46)
+    (new,) = slt("submit", folder.reports / "XLF1-110.code10", "--dir", folder.root)
+    assert (new["answer"], new["number"]) == ("accepted", 110)
     (shown,) = slt("receipt", str(new["statement"])[:12], "--dir", folder.root)
     assert shown["statement"] == new["statement"]
     (trace,) = slt("trace", str(new["statement"])[:12], "--dir", folder.root)
     stages = trace["stages"]
     assert isinstance(stages, list)
     assert [one["stage"] for one in stages] == ["authentication", "validation", "uniqueness", "consensus", "ledger"]
-    *services, outbox = slt("status", "--dir", folder.root)
-    assert [one["ready"] for one in services] == [True] * 5
-    assert outbox == {"waiting": 0}
+    said = slt("status", "--dir", folder.root)
+    assert [one["ready"] for one in said if "service" in one] == [True] * len(PROGRAMS)
+    assert {"waiting": 0} in said
     assert slt("down", folder.root) == [{"stopped": True}]
     assert not folder.addresses_file.exists()
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from slt.client.errors import WrongUse
 from slt.client.options import AnyArea, Area, AsOf, Csv, Date, Dir, Json
 
 report = typer.Typer(help="Accepted reports of the ledger.", no_args_is_help=True)
@@ -57,7 +58,9 @@ def _batch(
 
 
 def _balance(
-    mba: Area,
+    mba: Annotated[
+        str, typer.Argument(metavar="[MBA]", help="XLR1, or XL/XLR1. Default: one line for each area.")
+    ] = "",
     pit: Annotated[
         str, typer.Option(metavar="YYYYMMDD", help="The physical inventory that ends it. Default: the latest.")
     ] = "",
@@ -78,7 +81,11 @@ def _balance(
     from slt.client.commands.asking import Asked
 
     asked = Asked(directory=directory, as_of=as_of_height, as_json=as_json, as_csv=as_csv)
-    if draft:
+    if not mba and (draft or check):
+        raise WrongUse("Name the area: slt balance MBA")
+    if not mba:
+        balance.show_balances(asked, pit=pit)
+    elif draft:
         balance.print_draft(asked, mba, pit=pit, encoder=encoder, number=number, rounded=rounded)
     else:
         balance.show_balance(asked, mba, pit=pit, check=check)

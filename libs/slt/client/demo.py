@@ -14,9 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from slt.bus.jetstream import connect
 from slt.client.answer_table import answer_row
@@ -25,15 +24,15 @@ from slt.client.commands.answers import show_stages
 from slt.client.commands.consistency import log_of
 from slt.client.commands.network import show_addresses
 from slt.client.commands.reports import queue
+from slt.client.demo_books import show_changes, show_year
 from slt.client.errors import ANSWER_IS_NO, ClientError, Unreachable
-from slt.client.folder import BOOKS, Addresses, Folder
+from slt.client.folder import Addresses, Folder
 from slt.client.local.init import init, now_utc
 from slt.client.local.lock import holder_of
 from slt.client.local.network import UP_LOCK, stop_elsewhere, working_folder
 from slt.client.local.sample import YEAR
-from slt.client.outbox import Entry, Outbox
+from slt.client.outbox import Entry
 from slt.client.output import Output
-from slt.client.services import ask
 from slt.client.submission import check
 from slt.client.trace import TIMELINE, ask_everybody, stages_of
 from slt.client.verification import verify_file
@@ -44,7 +43,6 @@ from slt.statements.genesis import Genesis
 UP_WITHIN_S: Final = 90.0
 POLL_S: Final = 0.1
 ANSWER_WITHIN_S: Final = 30.0  # one report needs a tenth of a second
-BOOKS_WITHIN_S: Final = 10.0  # uniqueness applies a block a moment after the ledger answered for it
 TRACED: Final = "XLS1-22"  # the encapsulation of four assemblies: five changes and a concise note
 
 
@@ -75,8 +73,9 @@ async def demo(folder: Folder, out: Output, *, shown: Path, stay: bool) -> int:
     try:
         rows = await _reports(folder, genesis, addresses, out)
         proved = _proofs(folder, genesis, rows, out)
-        await _books(addresses, rows, out)
+        await show_year(addresses, max((row.height or 0 for row in rows), default=0), out)
         await _journey(addresses, rows, out)
+        await show_changes(folder, genesis, addresses, out)
     finally:
         if not stay:
             out.say("\nStopping ...")
@@ -85,7 +84,7 @@ async def demo(folder: Folder, out: Output, *, shown: Path, stay: bool) -> int:
     took_s = time.monotonic() - began
     out.say(f"\n{accepted} of {len(rows)} reports accepted, {proved} receipts verified, in {took_s:.1f} s.")
     out.say(f"Everything stays in {shown}.")
-    _go_on(folder, out, shown=shown, stay=stay)
+    _go_on(rows[-1], folder, out, shown=shown, stay=stay)
     return 0 if accepted == proved == len(YEAR) else ANSWER_IS_NO
 
 
@@ -102,7 +101,7 @@ def _ledger(folder: Folder, out: Output, *, shown: Path) -> Genesis:
 
 async def _up(folder: Folder, out: Output) -> Addresses:
     """Start `slt up` in the background, unless it runs; wait until it is ready."""
-    out.say("\n2. One member: a broker and five services, each its own process.")
+    out.say("\n2. One member: a broker, five services and the books, each its own process.")
     if holder_of(folder.root / UP_LOCK) is None:
         folder.addresses_file.unlink(missing_ok=True)
         folder.logs.mkdir(exist_ok=True)
@@ -187,34 +186,6 @@ def _proofs(folder: Folder, genesis: Genesis, rows: Sequence[Entry], out: Output
     return held
 
 
-async def _books(addresses: Addresses, rows: Sequence[Entry], out: Output) -> None:
-    """The book inventory by area and category, as the books have it after the last block."""
-    last = max((row.height or 0 for row in rows), default=0)
-    deadline = time.monotonic() + BOOKS_WITHIN_S
-    while True:
-        said = await ask(addresses, BOOKS, "/v1/inventory")
-        if int(said.get("height", 0)) >= last or time.monotonic() > deadline:
-            break
-        await asyncio.sleep(POLL_S)
-    out.say(f"\n5. The book inventory after block {said.get('height', '?')}.")
-    if "problem" in said:
-        out.say(f"   {said['problem']}")
-        return
-    out.table("", ("MBA", "label#", "material", "book#"), _book_rows(said))
-
-
-def _book_rows(said: dict[str, Any]) -> list[tuple[str, ...]]:
-    """By area; label 600 to 800 says which element or isotope."""
-    return [
-        (line["mba"], str(line["label"]), _ELEMENTS.get(line["label"], ""), line["quantity"])
-        for area in said["result"]
-        for line in area["lines"]
-    ]
-
-
-_ELEMENTS: Final = {630: "enriched uranium", 670: "of it uranium-235", 700: "plutonium"}
-
-
 async def _journey(addresses: Addresses, rows: Sequence[Entry], out: Output) -> None:
     """One report's way through the five services, and the time it spent in each."""
     row = next(row for row in rows if row.file.endswith(f"{TRACED}.code10"))
@@ -228,15 +199,14 @@ async def _journey(addresses: Addresses, rows: Sequence[Entry], out: Output) -> 
         out.say(f"   {said[TIMELINE]['problem']}")
 
 
-def _go_on(folder: Folder, out: Output, *, shown: Path, stay: bool) -> None:
-    with closing(Outbox(folder.outbox_file)) as outbox:
-        last = outbox.entries()[-1]
+def _go_on(last: Entry, folder: Folder, out: Output, *, shown: Path, stay: bool) -> None:
     receipt = shown / "receipts" / folder.receipt_file(last.statement_id).name
     out.say("Go on with:")
     if not stay:
         out.say(f"  make up                                       or: .venv/bin/slt up {shown}")
     out.say(
-        f"  .venv/bin/slt submit --dir {shown} {shown}/reports/XLR1-46.code10\n"
+        f"  .venv/bin/slt inventory --dir {shown} XLR1 --by batch\n"
+        f"  .venv/bin/slt submit --dir {shown} {shown}/reports/XLF1-110.code10\n"
         f"  .venv/bin/slt trace --dir {shown} {last.statement_id.hex()[:12]}\n"
         f"  .venv/bin/slt verify {receipt} --genesis {shown}/genesis.cbor"
     )

@@ -166,6 +166,26 @@ def test_a_balance_with_its_muf(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("books")
+def test_the_balances_of_every_area_in_one_table(run: Run) -> None:
+    lines = {(line["mba"], line["label"]): line for line in objects(run, "balance", "--as-of-height", 18)}
+    assert {place: line["MUF"] for place, line in lines.items() if line["MUF"] != "0G"} == {
+        ("XLF1", 630): "418G",
+        ("XLF1", 670): "18G",
+    }
+    fuel = lines["XLF1", 630]
+    assert (fuel["PB"], fuel["increases"], fuel["decreases"], fuel["DI"]) == (
+        "1855400G",
+        "3061050G",
+        "2763511G",
+        "550G",
+    )
+    assert {mba for mba, _ in lines} == {"XLR1", "XLF1", "XLS1"}  # XLT1 is empty, and its opening is no balance
+    _, out, _ = run("balance")
+    assert "2152389G" in out and "slt balance MBA" in out
+    assert run("balance", "--draft")[0] == 2
+
+
+@pytest.mark.usefixtures("books")
 def test_a_balance_that_no_longer_follows_is_told(run: Run) -> None:
     _, out, _ = run("balance", "XLR1")  # report 46 corrects a receipt of the period
     assert "RD 670: one of them wants a correction" in out and "2G uranium-235 would follow" in out

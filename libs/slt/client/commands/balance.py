@@ -1,15 +1,77 @@
 """balance, statement: a period's balance beside its report, the drafted report, the half-yearly statement."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-from slt.client.commands.asking import Asked, as_day, ask_document, day_of
+from slt.client.commands.asking import Asked, Row, Said, as_day, ask_document, day_of
 from slt.client.errors import WrongUse
 from slt.client.local.network import working_folder
 from slt.client.output import Output
 from slt.inventory.questions.amounts import MATERIALS
 from slt.reports.quantities import format_mg, unit_of
+from slt.reports.signs import book_sign
+
+
+def show_balances(asked: Asked, *, pit: str) -> None:
+    """The balance of every area in one table; areas that have none yet are left out."""
+    areas = asked.ask("/v1/areas")
+    balances = all_balances(asked.ask, areas.result, pit=day_of(pit) if pit else "")
+    asked.show(summary_rows(balances))
+    tell_summary(balances, asked.out)
+    asked.out.say(f"As of block {areas.as_of_height} of {areas.height}. `slt balance MBA` shows the lines of one.")
+
+
+def all_balances(ask: Callable[..., Said], areas: Iterable[Any], *, pit: str) -> list[Any]:
+    """The balances of those areas that have one which ends with a physical inventory of their own books."""
+    found = []
+    for area in areas:
+        try:
+            balance = ask("/v1/balances", mba=f"{area['state']}/{area['mba']}", date=pit).result
+        except WrongUse:
+            continue  # The books know no physical inventory of it then.
+        if balance["pit"] > area["last_pit"] and balance["lines"]:
+            found.append(balance)
+    return found
+
+
+def summary_rows(balances: Iterable[Any]) -> list[Row]:
+    """One row for each element and isotope of each balance: as reported, or as it follows while nothing is reported."""
+    rows = []
+    for balance in balances:
+        for label in dict.fromkeys(line["label"] for line in balance["lines"]):
+            lines = [line for line in balance["lines"] if line["label"] == label]
+            unit = unit_of(label)
+            totals = dict.fromkeys(_SUMMARY, 0)
+            for line in lines:
+                mg = line["derived_mg"] if balance["report"] is None else line["reported_mg"]
+                name, sign = _place_of(line)
+                totals[name] += sign * (mg or 0)
+            heading = {name: balance[name] for name in ("state", "mba", "first", "pit", "report")}
+            rows.append({**heading, "label": label, **{name: format_mg(mg, unit) for name, mg in totals.items()}})
+    return rows
+
+
+def tell_summary(balances: Iterable[Any], out: Output) -> None:
+    rows = [
+        (row["mba"], as_day(row["pit"]), str(row["label"]), MATERIALS[row["label"]], *(row[name] for name in _SUMMARY))
+        for row in summary_rows(balances)
+    ]
+    out.table("", ("MBA", "ends on", "label#", "material", *(f"{name}#" for name in _SUMMARY)), rows)
+
+
+_SUMMARY: Final = ("PB", "increases", "decreases", "DI", "BA", "PE", "MUF")
+
+
+def _place_of(line: Any) -> tuple[str, int]:
+    """The column of a line, and its sign there."""
+    code = line["code"]
+    if code in ("PB", "DI", "BA", "PE"):
+        return code, 1
+    if code == "MF":
+        return "MUF", 1
+    sign = 0 if code == "BE" else book_sign(code, line["category"])
+    return ("increases", 1) if sign > 0 else ("decreases", -sign)
 
 
 def show_balance(asked: Asked, mba: str, *, pit: str, check: bool) -> None:
