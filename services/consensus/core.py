@@ -27,8 +27,8 @@ from slt.consensus.events import Admission
 from slt.consensus.records import BatchFormed
 from slt.merkle.hashing import DIGEST_BYTES, Digest
 from slt.statements.batches import BODY_LENGTH_MAX, BatchEntry
-from slt.statements.cose import ENVELOPE_BYTES_MAX
-from slt.statements.submission import ENDORSEMENTS_MAX
+from slt.statements.cose import ENVELOPE_BYTES_MAX, GOVERNANCE_BYTES_MAX
+from slt.statements.submission import APPROVALS_MAX, ENDORSEMENTS_MAX
 from slt.statements.verdicts import is_final
 
 STAGE: Final = "consensus"
@@ -101,9 +101,9 @@ def unfit(item: Item) -> str:
     """
     if len(item.statement_id) != DIGEST_BYTES or len(item.body_digest) != DIGEST_BYTES:
         return "statement id and body digest have 32 bytes"
-    if not 0 < len(item.statement) <= ENVELOPE_BYTES_MAX:
+    if not 0 < len(item.statement) <= (GOVERNANCE_BYTES_MAX if item.change else ENVELOPE_BYTES_MAX):
         return f"a statement of {len(item.statement)} bytes"
-    if len(item.endorsements) > ENDORSEMENTS_MAX:
+    if len(item.endorsements) > (APPROVALS_MAX if item.change else ENDORSEMENTS_MAX):
         return f"{len(item.endorsements)} endorsements"
     if not all(0 < len(endorsement) <= ENVELOPE_BYTES_MAX for endorsement in item.endorsements):
         return "an endorsement that is empty or too long"

@@ -22,7 +22,8 @@ from slt.bus import BusDown, NoReply, StreamFull, TooLarge
 from slt.bus.messages import BlockGet, BlockReply, Item, Malformed, encode
 from slt.bus.subjects import BLOCK, BLOCK_GET, BLOCK_YOUNG
 from slt.consensus.effects import Timer
-from slt.consensus.events import Event, Stored, TimerFired
+from slt.consensus.events import ChangeScheduled, Event, Stored, TimerFired
+from slt.runtime.copies import Registry, RegistryCopy
 from slt.runtime.run import Runtime
 from slt.runtime.stage import Batch, Waiting, run_stage
 
@@ -56,6 +57,7 @@ class Service:
         self._events: asyncio.Queue[_Arrival | Revetted | Event] = asyncio.Queue()
         self._publishing: asyncio.Queue[tuple[FinalBlock, bytes]] = asyncio.Queue()
         self._evaluations = Evaluations(runtime, config, self._events.put_nowait)
+        self._registry = RegistryCopy(runtime, poll_s=config.state_poll_s, taken=self._note_changes)
         self._timer: asyncio.TimerHandle | None = None
         self._measures = Measures(runtime)
         runtime.health.ready_while("signing", lambda: self.standing.halted or None)
@@ -73,6 +75,7 @@ class Service:
                         self._evaluations.run(),
                         self._publish(),
                         self._ask_ledger(),
+                        self._registry.run(),
                     ],
                 )
         finally:
@@ -150,6 +153,12 @@ class Service:
                 if not arrival.durable.done():
                     arrival.durable.set_result(outcome)
             self._leave(outcome)
+
+    def _note_changes(self, registry: Registry) -> None:
+        """While a governance change waits for its height, blocks are made without batches too, until it is there."""
+        waits_for = max((one.effective_height for one in registry.announced), default=0)
+        if waits_for > self.standing.height:
+            self._events.put_nowait(ChangeScheduled(now_ms=self.runtime.now_ms(), height=waits_for))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run `work` in the node's thread, to its end even if we are cancelled meanwhile."""

@@ -5,7 +5,7 @@ await runtime.run(run_stage(runtime, ..., ready=copy.missing), background=[copy.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -44,10 +44,14 @@ class Registry:
 class RegistryCopy:
     """Keeps `current` up to date: at start, on slt.state.changed, and every `poll_s` in case that was lost."""
 
-    def __init__(self, runtime: "Runtime", *, poll_s: float) -> None:
+    def __init__(
+        self, runtime: "Runtime", *, poll_s: float, taken: Callable[[Registry], None] = lambda _registry: None
+    ) -> None:
+        """`taken` is told of every copy, also of one that says what the last one did."""
         self._runtime = runtime
         self._log = runtime.log
         self._poll_s = poll_s
+        self._taken = taken
         self._current: Registry | None = None
         self._last: StateReply | None = None
         self._changed = asyncio.Event()
@@ -149,6 +153,7 @@ class RegistryCopy:
             announced=tuple(parse_announcement(data) for data in reply.announced),
         )
         self._last = reply
+        self._taken(self._current)
         if not self._arrived.is_set():
             self._log.info("registry copy", height=reply.height, identities=len(identities))
             self._arrived.set()

@@ -21,12 +21,14 @@ from slt.bus.messages import (
     EvaluateRequest,
     Item,
     StateChanged,
+    StateReply,
     decode,
     encode,
 )
-from slt.bus.subjects import ADMITTED, BLOCK_GET, BLOCK_YOUNG, EVALUATE, STATE_CHANGED
+from slt.bus.subjects import ADMITTED, BLOCK_GET, BLOCK_YOUNG, EVALUATE, STATE_CHANGED, STATE_GET
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
+from slt.statements.governance import Announcement
 from slt.statements.headers import genesis_log_entry
 from slt.statements.verdicts import Code, Verdict, facts_digest, findings_digest
 from tests.support.blocks import World, seed
@@ -125,6 +127,23 @@ class Uniqueness:
     ledger: Ledger
     evaluated: list[tuple[int, int]] = field(default_factory=list)  # height and time of each question
     replies: list[EvaluateReply] = field(default_factory=list)  # to give first, whatever is asked
+    announced: list[Announcement] = field(default_factory=list)
+
+    async def state(self, _data: bytes) -> bytes:
+        """slt.state.get."""
+        return encode(
+            StateReply(
+                height=self.ledger.height,
+                block_id=self.ledger.head.block_id,
+                identities=[],
+                mbas=[],
+                members=[],
+                parameters={},
+                rules_version=1,
+                reference_version=1,
+                announced=[one.encoded for one in self.announced],
+            )
+        )
 
     async def answer(self, data: bytes) -> bytes:
         request = decode(EvaluateRequest, data)
@@ -191,6 +210,9 @@ async def neighbours(world: World, bus: Bus) -> AsyncIterator[Neighbours]:
         await stack.enter_async_context(signed(bus, world, "ledger").serving(BLOCK_GET, ledger.answer, concurrency=2))
         await stack.enter_async_context(
             signed(bus, world, "uniqueness").serving(EVALUATE, uniqueness.answer, concurrency=1)
+        )
+        await stack.enter_async_context(
+            signed(bus, world, "uniqueness").serving(STATE_GET, uniqueness.state, concurrency=1)
         )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ledger.follow()), group.create_task(uniqueness.tell())]

@@ -20,6 +20,7 @@ from slt.bus.stage import Forged, StageOpener
 from slt.bus.subjects import BLOCK, BLOCK_YOUNG
 from slt.runtime.run import ServiceBus, start
 from slt.runtime.settings import load
+from slt.statements.governance import Announcement, SetParameter
 from tests.integration.consensus.standins import DEADLINE_S, Ledger, Neighbours, Uniqueness, consensus_env, neighbours
 from tests.support.blocks import World, make_world
 from tests.support.buses import World as Buses
@@ -215,6 +216,22 @@ async def test_what_no_batch_may_hold_is_left_out_and_the_rest_goes_on(buses: Bu
         await both.uniqueness.admit([unfit], [unfit, good])
         await both.ledger.until([good.statement_id])
         assert bad.statement_id not in both.ledger.statement_ids()
+
+
+async def test_while_a_change_waits_for_its_height_blocks_are_made_without_batches_and_no_longer(
+    buses: Buses, tmp_path: Path
+) -> None:
+    async with around(buses) as both:
+        both.uniqueness.announced = [
+            Announcement(change=SetParameter(name="skew_s", value=1), effective_height=3, nonce=bytes(16))
+        ]
+        async with running(await buses.bus("consensus"), tmp_path, SLT_BLOCK_IDLE_S="0.05") as service:
+            await both.ledger.until_height(3)
+            both.uniqueness.announced = []
+            await both.uniqueness.admit(items(WORLD, 1))
+            await both.ledger.until_height(4)
+            assert [len(block.batches) for block in both.ledger.messages()] == [0, 0, 0, 1]
+            assert service.standing.height == 4
 
 
 async def test_while_the_ledger_is_far_behind_fetching_stops(buses: Buses, tmp_path: Path) -> None:

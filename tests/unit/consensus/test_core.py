@@ -92,11 +92,18 @@ def test_a_copy_that_waits_counts_on_when_an_older_one_turns_out_to_be_stored() 
         ({"endorsements": [b"x"] * 17}, "17 endorsements"),
         ({"endorsements": [b"x", b""]}, "an endorsement"),
         ({"body_length": -1}, "-1 bytes"),
+        ({"statement": b"x" * 66_000, "change": b"a change"}, "statement of 66000"),
+        ({"endorsements": [b"x"] * 257, "change": b"a change"}, "257 endorsements"),
     ],
 )
 def test_what_no_batch_may_hold_is_not_let_in(change: dict[str, Any], sentence: str) -> None:
     assert core.unfit(make_item("a")) == ""
     assert sentence in core.unfit(msgspec.structs.replace(make_item("a"), **change))
+
+
+def test_a_change_may_be_longer_than_a_report_and_have_more_approvals() -> None:
+    change = make_item("a", change=b"a change", endorsements=(b"x",) * 256)
+    assert core.unfit(msgspec.structs.replace(change, statement=b"x" * 60_000)) == ""
 
 
 def test_a_statement_whose_key_vetting_did_not_know_may_stand_in_a_batch() -> None:
