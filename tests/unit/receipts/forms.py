@@ -413,7 +413,9 @@ def a_cose_receipt_without_a_proof(case: Case, _: Case) -> Shown:
 
 @wrong("form", "exactly the labels")
 def a_cose_receipt_with_a_consistency_proof_beside(case: Case, _: Case) -> Shown:
-    return bare_cose(case, cose_receipt(case, unprotected={396: {-1: [b""], -2: [b""]}}))
+    index, path = place(case)
+    proof = encode([read(case).header.log_size, index, list(path)])
+    return bare_cose(case, cose_receipt(case, unprotected={396: {-1: [proof], -2: [proof]}}))
 
 
 @wrong("form", "must have exactly the labels")
