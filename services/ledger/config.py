@@ -33,3 +33,38 @@ class Config(BaseConfig):
             "SLT_VERIFY_THREADS", minimum=1, maximum=64, reason="verifying releases Python's lock: one for each core"
         ),
     ] = 2
+    log_dir: Annotated[
+        Path | None,
+        setting("SLT_LOG_DIR", reason="tiles and checkpoint, for a static file server too; none = log in SLT_DATA_DIR"),
+    ] = None
+    log_publish_s: Annotated[
+        float,
+        setting("SLT_LOG_PUBLISH_S", unit="s", minimum=0.02, reason="an entry is in the published log so soon"),
+    ] = 1.0
+    log_scrub_s: Annotated[
+        float,
+        setting("SLT_LOG_SCRUB_S", unit="s", minimum=0.001, reason="one file of the log is read and hashed so often"),
+    ] = 1.0
+    cosigner_key: Annotated[
+        Path | None,
+        setting(
+            "SLT_COSIGNER_KEY",
+            must_exist=True,
+            reason="PEM, ML-DSA-44 or Ed25519; cosigns what is stored, and as a witness; none = neither",
+        ),
+    ] = None
+    witness_policy: Annotated[
+        Path | None,
+        setting(
+            "SLT_WITNESS_POLICY",
+            must_exist=True,
+            reason="C2SP tlog-policy: which witnesses are asked, and whose cosignatures a published checkpoint needs",
+        ),
+    ] = None
+    witness_wait_s: Annotated[
+        float, setting("SLT_WITNESS_WAIT_S", unit="s", minimum=0.1, reason="a witness signs in milliseconds")
+    ] = 5.0
+    witness_logs: Annotated[
+        Path | None,
+        setting("SLT_WITNESS_LOGS", must_exist=True, reason="C2SP tlog-policy whose log lines we witness for others"),
+    ] = None

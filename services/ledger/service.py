@@ -12,11 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from fastapi import APIRouter
+
 from services.ledger.answers import Answers
 from services.ledger.api import make_router
 from services.ledger.config import Config
 from services.ledger.follower import STAGE, Follower, Parts
 from services.ledger.keeper import Keeper, open_keeper
+from services.ledger.log_parts import open_log
 from services.ledger.reader import Reader
 from services.ledger.requests import Requests
 from services.ledger.signing import cose_signer
@@ -52,9 +55,11 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
         requests = Requests(runtime, reader, answers, keeper)
         async with AsyncExitStack() as faces, asyncio.TaskGroup() as tasks:
             await faces.enter_async_context(requests.answering())
-            await faces.enter_async_context(
-                runtime.serve_http(make_router(store, reader, keeper, runtime.genesis, cose_signer(signer)))
-            )
+            public_log = await faces.enter_async_context(open_log(runtime, config, store, keeper))
+            router = APIRouter()
+            router.include_router(make_router(store, reader, keeper, runtime.genesis, cose_signer(signer)))
+            router.include_router(public_log.router)
+            await faces.enter_async_context(runtime.serve_http(router))
             publishing = tasks.create_task(answers.run())
             await _publish_what_a_crash_left(keeper, answers, reader)
             await runtime.run(
@@ -62,7 +67,7 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
                     runtime, consumer="ledger-blocks", handle=follower.hinted, in_flight=HINTS_AT_ONCE, stage=STAGE
                 ),
                 follower.poll(),
-                background=[_mark(store, answers)],
+                background=[_mark(store, answers), *public_log.tasks()],
             )
             await answers.drained()
             await store.mark_published(answers.published)

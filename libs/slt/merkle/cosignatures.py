@@ -154,6 +154,11 @@ class CosignedCheckpoint:
     cosignatures: tuple[Cosignature, ...]
 
 
+def member_cosigner_name(origin: str, member: int) -> str:
+    """The name under which member `member` of the ledger `origin` cosigns."""
+    return f"{origin}/member/{member}"
+
+
 def cosigner_key_from_pem(name: str, pem: bytes) -> CosignerKey:
     """The cosigner `name` with the unencrypted PKCS#8 PEM of an Ed25519 or ML-DSA-44 key. Raises ValueError."""
     try:
