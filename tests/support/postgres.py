@@ -111,6 +111,11 @@ class PostgresServer:
         return self.url(name)
 
     @property
+    def folder(self) -> Path:
+        """Where data, log and socket stand."""
+        return self._folder
+
+    @property
     def _data(self) -> Path:
         return self._folder / "data"
 

@@ -56,9 +56,8 @@ def write_world(plan: Plan, directory: Path, *, told: Callable[[Report], None] =
     world = World(plan)
     summary = Summary(plan=asdict(plan), areas=[facility.area.name for facility in world.facilities])
     digest = hashlib.sha256()
-    for name, content in _beginnings(world):
+    for content in write_beginnings(world, directory):
         digest.update(content)
-        _write(directory / name, content)
     entries: Counter[str] = Counter()
     reports: Counter[str] = Counter()
     with (directory / ORDER).open("w", encoding="ascii", newline="\n") as order:
@@ -81,6 +80,14 @@ def write_world(plan: Plan, directory: Path, *, told: Callable[[Report], None] =
     _write(directory / SUMMARY, (json.dumps(asdict(summary), indent=2) + "\n").encode())
     _write(directory / README, _readme(summary).encode())
     return summary
+
+
+def write_beginnings(world: World, directory: Path) -> list[bytes]:
+    """Write what a ledger of these areas begins with: the world file and the openings. Returns their contents."""
+    written = list(_beginnings(world))
+    for name, content in written:
+        _write(directory / name, content)
+    return [content for _, content in written]
 
 
 def opening_csv(listing: list[Listed]) -> str:
