@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from slt.client.folder import SERVICES, Folder
+from slt.client.folder import PROGRAMS, Folder
 from slt.client.generate import fuel
 from slt.client.generate.area import Area, Listed
 from slt.client.generate.calendar import later
@@ -88,7 +88,7 @@ def _look(result: Result, folder: Folder, network: Network) -> None:
     for name, pid in pids.items():
         assert pid is not None, f"{name} died on the way"
         result.peak_mib[name] = round(machine.peak_bytes(pid) / 2**20, 1)
-    folders = {name: folder.member / "data" / name for name in SERVICES} | {NATS: folder.member / NATS}
+    folders = {name: folder.member / "data" / name for name in PROGRAMS} | {NATS: folder.member / NATS}
     result.disk_mib = {name: round(size / 2**20, 1) for name, size in machine.disk_bytes(folders).items()}
 
 
