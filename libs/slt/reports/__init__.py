@@ -9,11 +9,12 @@ from slt.reports.findings import Finding, Judgement, Severity
 from slt.reports.judgement import FINDINGS_MAX, judge
 from slt.reports.labelled import LabelledEntry, Unreadable, read_entries, read_report, write_entries, write_report
 from slt.reports.reference import Reference
-from slt.reports.rules import RULES_VERSION
+from slt.reports.rules import RULES_VERSION, RULES_VERSIONS
 
 __all__ = [
     "FINDINGS_MAX",
     "RULES_VERSION",
+    "RULES_VERSIONS",
     "BadFacts",
     "EntryFacts",
     "Facts",

@@ -11,11 +11,8 @@ from slt.reports.findings import Finding, Judgement, Severity
 from slt.reports.profiles import IAEA, Profile, profile_of
 from slt.reports.reader import RawEntry, content_of, first_entry, labels_of, read_raw, text_of
 from slt.reports.reference import Reference
-from slt.reports.rules import RULES_VERSION
+from slt.reports.rules import RULES_VERSION, RULES_VERSIONS
 from slt.reports.rules.registry import (
-    FIELD_RULES,
-    NOTE_RULES,
-    RAW_RULES,
     Context,
     NcRow,
     OiRow,
@@ -23,6 +20,9 @@ from slt.reports.rules.registry import (
     Report,
     Rule,
     entry_rules,
+    field_rules,
+    note_rules,
+    raw_rules,
     report_rules,
 )
 
@@ -41,26 +41,31 @@ _EMPTY: Final = Rule("V01", "error", "reports.md 3.1", "A document has at least 
 _ENTRIES: Final = Rule("V50", "error", "reports.md 3.3", "A report has a bounded number of entries.")
 
 
-def judge(document: bytes, reference: Reference, *, today: str | None = None) -> Judgement:
+def judge(
+    document: bytes, reference: Reference, *, today: str | None = None, rules_version: int = RULES_VERSION
+) -> Judgement:
     """Apply every rule to `document`, as the profile of its area has them. A pure function of its arguments.
 
+    `rules_version` names the rule set, one of RULES_VERSIONS; under any other nothing is judged (ValueError).
     `today` (YYYYMMDD) is the day beyond which no report can be dated, for V32; without it that rule is silent. Whoever
     has a clock gives slt.reports.dates.day_anywhere(now): a report carries the date of its place, and no zone.
-    Takes any bytes and never raises. Time and memory are linear in the document.
+    Takes any bytes and never raises for them. Time and memory are linear in the document.
     """
+    if rules_version not in RULES_VERSIONS:
+        raise ValueError(f"rule set {rules_version} is none of this program's: {sorted(RULES_VERSIONS)}")
     found = Findings()
     if document.startswith(BYTE_ORDER_MARKS):
         found.add(_BYTES, "", Problem("The file begins with a byte order mark. Save it as plain ASCII text."))
     text = text_of(document)
-    report, content = _read(text, reference, today, found)
+    report, content = _read(text, reference, today, rules_version, found)
     if report is None:
         return Judgement(verdict="reject", findings=found.all(), facts=None, country=None, mba=None, number=None)
-    for rule, check in report_rules(report.context.kind):
+    for rule, check in report_rules(rules_version, report.context.kind):
         for problem in check(report):
             found.add(rule, problem.entry, problem)
     head = report.context.head
     mba = head.labels.get("307", "")
-    facts = None if found.errors else _facts(document, content, report, reference)
+    facts = None if found.errors else _facts(document, content, report, reference, rules_version)
     return Judgement(
         verdict="reject" if found.errors else "flag" if found.warnings else "ok",
         findings=found.all(),
@@ -71,7 +76,9 @@ def judge(document: bytes, reference: Reference, *, today: str | None = None) ->
     )
 
 
-def _read(text: str, reference: Reference, today: str | None, found: "Findings") -> tuple[Report | None, list[str]]:
+def _read(
+    text: str, reference: Reference, today: str | None, version: int, found: "Findings"
+) -> tuple[Report | None, list[str]]:
     """Go through the entries once: raw, field and entry rules as they pass; rows for the report rules remain."""
     context: Context | None = None
     entries: list[OiRow] = []
@@ -91,9 +98,10 @@ def _read(text: str, reference: Reference, today: str | None, found: "Findings")
         if context is None:
             context = _context(entry, text, reference, today)
             found.profile = context.profile
-        _check_raw(raw, labels, entry, found)
-        _check_fields(labels, entry, found)
-        for rule, check in entry_rules(context.kind, entry.status, entry.code) if kind == "OI" else NOTE_RULES:
+        _check_raw(raw, labels, entry, version, found)
+        _check_fields(labels, entry, version, found)
+        asked = entry_rules(version, context.kind, entry.status, entry.code) if kind == "OI" else note_rules(version)
+        for rule, check in asked:
             for problem in check(entry, context):
                 found.add(rule, entry.name, problem)
         if kind == "OI":
@@ -132,26 +140,25 @@ def _context(first: Entry, text: str, reference: Reference, today: str | None) -
     )
 
 
-def _check_raw(raw: RawEntry, labels: dict[str, str], entry: Entry, found: "Findings") -> None:
+def _check_raw(raw: RawEntry, labels: dict[str, str], entry: Entry, version: int, found: "Findings") -> None:
     sound = not raw.leftovers and not raw.unclosed and not raw.too_many
     if sound and len(labels) == len(raw.elements) and raw.elements[0][0] == "001":
         return
-    for rule, check in RAW_RULES:
+    for rule, check in raw_rules(version):
         for problem in check(raw):
             found.add(rule, entry.name, problem)
 
 
-def _check_fields(labels: dict[str, str], entry: Entry, found: "Findings") -> None:
+def _check_fields(labels: dict[str, str], entry: Entry, version: int, found: "Findings") -> None:
     for label, value in labels.items():
-        problems = _field_problems(label, value) if len(value) <= READ_MAX else judge_field(label, value)
+        problems = (_field_problems if len(value) <= READ_MAX else judge_field)(label, value, version)
         for rule, problem in problems:
             found.add(rule, entry.name, problem)
 
 
-def judge_field(label: str, value: str) -> tuple[tuple[Rule, Problem], ...]:
-    """What the rules say about the content of one label, taken alone."""
-    rules = FIELD_RULES.get(label, ())
-    return tuple((rule, problem) for rule, check in rules for problem in check(label, value))
+def judge_field(label: str, value: str, version: int = RULES_VERSION) -> tuple[tuple[Rule, Problem], ...]:
+    """What the rules of a version say about the content of one label, taken alone."""
+    return tuple((rule, problem) for rule, check in field_rules(version, label) for problem in check(label, value))
 
 
 _field_problems = lru_cache(CACHED)(judge_field)
@@ -174,14 +181,14 @@ def _note(entry: Entry) -> NcRow:
     return NcRow(entry.name, entry.number, entry.total, get("099", ""), get("391", ""))
 
 
-def _facts(document: bytes, content: Iterable[str], report: Report, reference: Reference) -> Facts:
+def _facts(document: bytes, content: Iterable[str], report: Report, reference: Reference, version: int) -> Facts:
     """The facts of a document without errors."""
     context = report.context
     head = context.head
     mba = head.labels["307"]
     period = context.period or ("", "")
     return Facts(
-        rules_version=RULES_VERSION,
+        rules_version=version,
         reference_version=reference.version,
         country=head.country,
         mba=mba,

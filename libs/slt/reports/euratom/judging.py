@@ -14,6 +14,7 @@ from slt.reports.judgement import judge
 from slt.reports.labelled import write_report
 from slt.reports.quantities import ELEMENT_LABELS, ISOTOPE_LABELS
 from slt.reports.reference import Reference
+from slt.reports.rules import RULES_VERSION
 from slt.statements.cbor import Value, encode
 from slt.statements.statement import CODE10
 
@@ -47,21 +48,28 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
 """Label of Code 10 -> the field that says it."""
 
 
-def judge_as(document: bytes, media_type: str, reference: Reference, *, today: str | None = None) -> Judgement:
-    """Judge `document` as a report in the form of `media_type`. Takes any bytes and never raises.
+def judge_as(
+    document: bytes,
+    media_type: str,
+    reference: Reference,
+    *,
+    today: str | None = None,
+    rules_version: int = RULES_VERSION,
+) -> Judgement:
+    """Judge `document` as a report in the form of `media_type`. Takes any bytes and never raises for them.
 
     The findings of the rules name entries and labels of Code 10, and say in their text which lines and fields these
     are; what is wrong with the form itself names lines and fields (`L/3`, `III.26`). The document digest of the facts
     is that of the bytes given, the content digest that of the entries: the same report in two forms has the same
-    content. `today`: see judge().
+    content. `today`, `rules_version`: see judge().
     """
     if media_type == CODE10:
-        return judge(document, reference, today=today)
+        return judge(document, reference, today=today, rules_version=rules_version)
     try:
         reading = read(document, media_type, reference)
     except Malformed as error:
         return _rejected(error.findings)
-    judgement = judge(write_report(reading.entries), reference, today=today)
+    judgement = judge(write_report(reading.entries), reference, today=today, rules_version=rules_version)
     judgement = replace(judgement, findings=tuple(_placed(finding, reading) for finding in judgement.findings))
     errors = tuple(finding for finding in reading.findings if finding.severity == "error")
     if errors:

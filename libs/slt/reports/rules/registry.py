@@ -10,6 +10,10 @@ A rule is one small function that yields a Problem for each thing it objects to.
 Several functions may speak for one rule number. A rule's severity and the place in the specification that it comes
 from stand beside its number, in its decorator; a profile may give it another severity (profiles.py). A rule about some
 kinds of reports, states of entries or codes says so in its decorator, and is not asked about the others.
+
+A rule set is a version: a number that all members judge under at one height. Each function says from which version on
+it counts (`since`), and one that another took the place of, which version was its last (`until`). So a rule is changed
+by a second function beside the first, and what was judged under a version is judged alike for ever.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -105,6 +109,14 @@ class Rule(NamedTuple):
     """Where the rule is stated."""
     sentence: str
     """What the rule asks: the first line of the function's docstring."""
+    since: int = 1
+    """The first version of the rule set that has it."""
+    until: int | None = None
+    """The last one; None: it counts in all later ones."""
+
+    def counts(self, version: int) -> bool:
+        """Whether this version of the rule set has it."""
+        return self.since <= version and (self.until is None or version <= self.until)
 
 
 RawCheck = Callable[[RawEntry], Iterable[Problem]]
@@ -112,11 +124,9 @@ FieldCheck = Callable[[str, str], Iterable[Problem]]
 EntryCheck = Callable[[Entry, Context], Iterable[Problem]]
 ReportCheck = Callable[[Report], Iterable[Problem]]
 
-RAW_RULES: Final[list[tuple[Rule, RawCheck]]] = []
-FIELD_RULES: Final[dict[str, list[tuple[Rule, FieldCheck]]]] = {}
-"""By label."""
-NOTE_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
-"""For concise notes."""
+_RAW_RULES: Final[list[tuple[Rule, RawCheck]]] = []
+_FIELD_RULES: Final[dict[str, list[tuple[Rule, FieldCheck]]]] = {}
+_NOTE_RULES: Final[list[tuple[Rule, EntryCheck]]] = []
 
 LIVE: Final = frozenset({"N", "C", "A"})
 """States of an entry that says something about material: deleted and invalid ones do not."""
@@ -156,40 +166,66 @@ _ENTRY_RULES: Final[list[_EntryRule]] = []
 _REPORT_RULES: Final[list[_ReportRule]] = []
 
 
+@lru_cache(16)
+def raw_rules(version: int) -> tuple[tuple[Rule, RawCheck], ...]:
+    """The rules for a cut-out piece of a document, in the order of registration, as are those below."""
+    return tuple(pair for pair in _RAW_RULES if pair[0].counts(version))
+
+
 @lru_cache(1024)
-def entry_rules(kind: str, status: str, code: str) -> tuple[tuple[Rule, EntryCheck], ...]:
-    """The rules for an accounting entry of this report type, status and code of 411, in the order of registration."""
-    return tuple(
-        (rule, check)
-        for rule, check, kinds, statuses, codes in _ENTRY_RULES
-        if kind in kinds and status in statuses and code in codes
-    )
+def field_rules(version: int, label: str) -> tuple[tuple[Rule, FieldCheck], ...]:
+    """The rules for the content of one label."""
+    return tuple(pair for pair in _FIELD_RULES.get(label, ()) if pair[0].counts(version))
 
 
 @lru_cache(16)
-def report_rules(kind: str) -> tuple[tuple[Rule, ReportCheck], ...]:
-    """The rules for a whole report of this type, in the order of registration."""
-    return tuple((rule, check) for rule, check, kinds in _REPORT_RULES if kind in kinds)
+def note_rules(version: int) -> tuple[tuple[Rule, EntryCheck], ...]:
+    """The rules for a concise note."""
+    return tuple(pair for pair in _NOTE_RULES if pair[0].counts(version))
+
+
+@lru_cache(1024)
+def entry_rules(version: int, kind: str, status: str, code: str) -> tuple[tuple[Rule, EntryCheck], ...]:
+    """The rules for an accounting entry of this report type, status and code of 411."""
+    return tuple(
+        (rule, check)
+        for rule, check, kinds, statuses, codes in _ENTRY_RULES
+        if rule.counts(version) and kind in kinds and status in statuses and code in codes
+    )
+
+
+@lru_cache(64)
+def report_rules(version: int, kind: str) -> tuple[tuple[Rule, ReportCheck], ...]:
+    """The rules for a whole report of this type."""
+    return tuple((rule, check) for rule, check, kinds in _REPORT_RULES if rule.counts(version) and kind in kinds)
 
 
 _Check = TypeVar("_Check", bound=Callable[..., Iterable[Problem]])
 
 
-def raw_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[RawCheck], RawCheck]:
+def raw_rule(
+    number: str, reference: str, *, severity: Severity = "error", since: int = 1, until: int | None = None
+) -> Callable[[RawCheck], RawCheck]:
     def register(check: RawCheck) -> RawCheck:
-        RAW_RULES.append((_rule(number, severity, reference, check), check))
+        _RAW_RULES.append((_rule(number, severity, reference, check, since, until), check))
         return check
 
     return register
 
 
 def field_rule(
-    number: str, reference: str, *, labels: Iterable[str], severity: Severity = "error"
+    number: str,
+    reference: str,
+    *,
+    labels: Iterable[str],
+    severity: Severity = "error",
+    since: int = 1,
+    until: int | None = None,
 ) -> Callable[[FieldCheck], FieldCheck]:
     def register(check: FieldCheck) -> FieldCheck:
-        rule = _rule(number, severity, reference, check)
+        rule = _rule(number, severity, reference, check, since, until)
         for label in labels:
-            FIELD_RULES.setdefault(label, []).append((rule, check))
+            _FIELD_RULES.setdefault(label, []).append((rule, check))
         return check
 
     return register
@@ -204,47 +240,58 @@ def entry_rule(
     codes: Container[str] = _ALL,
     notes: bool = False,
     severity: Severity = "error",
+    since: int = 1,
+    until: int | None = None,
 ) -> Callable[[EntryCheck], EntryCheck]:
     """For accounting entries of these report types (010), states (309) and codes (411); with `notes`, for notes too."""
 
     def register(check: EntryCheck) -> EntryCheck:
-        rule = _rule(number, severity, reference, check)
+        rule = _rule(number, severity, reference, check, since, until)
         _ENTRY_RULES.append(_EntryRule(rule, check, _each(kinds), statuses, codes))
         if notes:
-            NOTE_RULES.append((rule, check))
+            _NOTE_RULES.append((rule, check))
         return check
 
     return register
 
 
-def note_rule(number: str, reference: str, *, severity: Severity = "error") -> Callable[[EntryCheck], EntryCheck]:
+def note_rule(
+    number: str, reference: str, *, severity: Severity = "error", since: int = 1, until: int | None = None
+) -> Callable[[EntryCheck], EntryCheck]:
     def register(check: EntryCheck) -> EntryCheck:
-        NOTE_RULES.append((_rule(number, severity, reference, check), check))
+        _NOTE_RULES.append((_rule(number, severity, reference, check, since, until), check))
         return check
 
     return register
 
 
 def report_rule(
-    number: str, reference: str, *, kinds: Container[str] = _ALL, severity: Severity = "error"
+    number: str,
+    reference: str,
+    *,
+    kinds: Container[str] = _ALL,
+    severity: Severity = "error",
+    since: int = 1,
+    until: int | None = None,
 ) -> Callable[[ReportCheck], ReportCheck]:
     """For whole reports of these types (010)."""
 
     def register(check: ReportCheck) -> ReportCheck:
-        _REPORT_RULES.append(_ReportRule(_rule(number, severity, reference, check), check, _each(kinds)))
+        rule = _rule(number, severity, reference, check, since, until)
+        _REPORT_RULES.append(_ReportRule(rule, check, _each(kinds)))
         return check
 
     return register
 
 
 def registered() -> Iterator[Rule]:
-    """Every function that is registered, by rule number."""
-    rules = {rule for rule, _ in RAW_RULES} | {rule for rule, _ in NOTE_RULES}
+    """Every function that is registered, by rule number, in whatever version it counts."""
+    rules = {rule for rule, _ in _RAW_RULES} | {rule for rule, _ in _NOTE_RULES}
     rules |= {entry.rule for entry in _ENTRY_RULES} | {report.rule for report in _REPORT_RULES}
-    rules |= {rule for checks in FIELD_RULES.values() for rule, _ in checks}
+    rules |= {rule for checks in _FIELD_RULES.values() for rule, _ in checks}
     return iter(sorted(rules))
 
 
-def _rule(number: str, severity: Severity, reference: str, check: _Check) -> Rule:
+def _rule(number: str, severity: Severity, reference: str, check: _Check, since: int, until: int | None) -> Rule:
     assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
-    return Rule(number, severity, reference, check.__doc__.splitlines()[0])
+    return Rule(number, severity, reference, check.__doc__.splitlines()[0], since, until)
