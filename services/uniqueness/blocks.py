@@ -18,6 +18,7 @@ from slt.statements import cbor
 from slt.statements.batches import batch_digest, parse_batch
 from slt.statements.cbor import DecodeError
 from slt.statements.genesis import Genesis
+from slt.statements.governance import GovernanceStatement, parse_ordered
 from slt.statements.headers import Header, parse_header
 from slt.statements.tags import list_root
 from slt.statements.verdicts import Verdict, facts_digest, findings_digest, parse_verdict
@@ -105,13 +106,28 @@ def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header
 
 
 def check_facts(block: Block) -> None:
-    """The facts beside each statement must be those that its verdict binds. Raises BadBlock.
+    """The facts beside each statement must be those that its verdict binds, and changes what was signed. Raises BadBlock.
 
     Needed only for a block that is evaluated from this copy: with other facts our state would seem to diverge.
     """
     items = (item for given in block.batches for item in given.items)
     for item, encoded in zip(items, block.verdicts, strict=True):
         facts_of(block, item, parse_verdict(encoded))
+        _check_change(block, item)
+
+
+def _check_change(block: Block, item: Item) -> None:
+    """An item has a change exactly when its statement announces it."""
+    try:
+        statement = parse_ordered(item.statement)
+    except DecodeError as error:
+        raise BadBlock(block.height, str(error)) from error
+    announced = statement.payload if isinstance(statement, GovernanceStatement) else b""
+    _require(
+        block,
+        (item.change, item.statement_id) == (announced, statement.id),
+        "a change in it is not the one that was signed",
+    )
 
 
 def facts_of(block: Block, item: Item, verdict: Verdict) -> bytes | None:
@@ -143,27 +159,23 @@ def check_findings(block: Block, item: Item, verdict: Verdict, findings: Sequenc
 
 def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
     """Raises StateDiverged unless our evaluation gives what the certified header says."""
-    if evaluation.state_root != header.state_root:
-        raise StateDiverged(
-            header.height,
-            what="state root",
-            expected=header.state_root.hex(),
-            got=f"{evaluation.state_root.hex()}{_first_difference(block.verdicts, evaluation)}",
-        )
-    ours = list_root("verdicts", [verdict.encoded for verdict in evaluation.verdicts])
-    if ours != header.verdicts_root:
-        raise StateDiverged(
-            header.height,
-            what="verdicts root",
-            expected=header.verdicts_root.hex(),
-            got=f"{ours.hex()}{_first_difference(block.verdicts, evaluation)}",
-        )
+    verdicts_root = list_root("verdicts", [verdict.encoded for verdict in evaluation.verdicts])
+    for what, certified, ours in (
+        ("state root", header.state_root, evaluation.state_root),
+        ("verdicts root", header.verdicts_root, verdicts_root),
+        ("parameters root", header.parameters_root, evaluation.parameters_root),
+        ("members root", header.members_root, evaluation.members_root),
+        ("next members root", header.next_members_root, evaluation.next_members_root),
+    ):
+        if ours != certified:
+            got = f"{ours.hex()}{_first_difference(block, evaluation)}"
+            raise StateDiverged(header.height, what=what, expected=certified.hex(), got=got)
     if evaluation.log_size != header.log_size:
         raise StateDiverged(header.height, what="log size", expected=str(header.log_size), got=str(evaluation.log_size))
 
 
-def _first_difference(certified: Sequence[bytes], evaluation: Evaluation) -> str:
-    for place, (theirs, ours) in enumerate(zip(certified, evaluation.verdicts, strict=True)):
+def _first_difference(block: Block, evaluation: Evaluation) -> str:
+    for place, (theirs, ours) in enumerate(zip(block.verdicts, evaluation.verdicts, strict=True)):
         if theirs != ours.encoded:
             return f" (first at statement {place}, {ours.statement_id.hex()}: code {ours.code})"
     return " (no verdict differs)"

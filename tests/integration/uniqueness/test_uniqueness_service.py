@@ -45,10 +45,7 @@ async def _root(running: Running) -> str:
     return state_root(
         updated(
             EMPTY_LANES,
-            added=await running.store.under(b"\x82")
-            + await running.store.under(b"\x83")
-            + await running.store.under(b"\x84")
-            + await running.store.under(b"\x85"),
+            added=[record for kind in Kind for record in await running.store.under(prefix(kind))],
         )
     ).hex()
 
