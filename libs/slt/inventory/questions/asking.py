@@ -94,8 +94,11 @@ async def ask_history(
     return trail.history()
 
 
-async def ask_balance(books: Books, area: Mba, *, pit: str | None, as_of: int) -> Balance:
-    """The balance that ends with the physical inventory of `pit`; without it, the latest one. Raises NoAnswer."""
+async def ask_balance(books: Books, area: Mba, *, pit: str | None, as_of: int, check: bool = True) -> Balance:
+    """The balance that ends with the physical inventory of `pit`; without it, the latest one. Raises NoAnswer.
+
+    `check`: with the listing against the book, which reads every batch.
+    """
     period, before, flows, ended = await _period(books, area, pit, as_of)
     says = reported(
         await books.entries(
@@ -110,13 +113,15 @@ async def ask_balance(books: Books, area: Mba, *, pit: str | None, as_of: int) -
             )
         )
     )
-    check: tuple[ListingLine, ...] = ()
-    if ended is not None and ended.listed:
+    compared: tuple[ListingLine, ...] = ()
+    if check and ended is not None and ended.listed:
         day_before = day_after(period.pit, -1)
         base = standing_on(await _physicals(books, area, as_of), day_before)
         book = await _held(books, area, base, period.pit, as_of)
-        check = check_listing(await _listing(books, area, ended, as_of), book)
-    return balance_of(period, as_of=as_of, follows=derived(before, flows, ended), says=says, ended=ended, check=check)
+        compared = check_listing(await _listing(books, area, ended, as_of), book)
+    return balance_of(
+        period, as_of=as_of, follows=derived(before, flows, ended), says=says, ended=ended, check=compared
+    )
 
 
 async def ask_draft(
@@ -297,12 +302,12 @@ async def _period(
 ) -> tuple[Period, Physical | None, list[Flow], Physical | None]:
     """The period, what it begins with, what moved in it, and what it ends with. Raises NoAnswer."""
     physicals = await _physicals(books, area, as_of)
-    period = period_of(physicals, state=area.state, mba=area.mba, opened=area.opened, day=pit)
+    period = period_of(area, physicals, pit)
     if period is None:
-        known = ", ".join(one.pit for one in physicals) or "none"
+        known = ", ".join(one.pit for one in physicals if one.pit > area.last_pit) or "none"
         raise NoAnswer(
-            f"The books know no physical inventory of {area.mba}{f' on {pit}' if pit else ''} as of height {as_of}. "
-            f"Known: {known}."
+            f"The books know no balance of {area.mba} that ends{f' on {pit}' if pit else ''}, as of height {as_of}. "
+            f"Known: {known}. They begin {f'after {area.last_pit}' if area.last_pit else f'on {area.opened}'}."
         )
     by_day = {one.pit: one for one in physicals}
     before = by_day.get(day_after(period.first, -1))

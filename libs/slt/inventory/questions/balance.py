@@ -14,6 +14,7 @@ from slt.inventory.questions.listing import ListingLine
 from slt.inventory.questions.rows import OPENING, BookEntry, Flow, Physical
 from slt.reports.quantities import format_mg, unit_of
 from slt.reports.signs import CATEGORY_CHANGES, DECREASES, INCREASES, book_sign
+from slt.statements.registry import Mba
 
 CHANGES: Final = (*INCREASES, *CATEGORY_CHANGES, *DECREASES)
 ORDER: Final = ("PB", *CHANGES, "BE", "DI", "BA", "PE", "MF")
@@ -82,18 +83,19 @@ class Balance:
     """The listing against the book by batch; only what differs."""
 
 
-def period_of(physicals: Iterable[Physical], *, state: str, mba: str, opened: str, day: str | None) -> Period | None:
-    """The period whose physical inventory is on `day`; without it, the last one that began with another.
+def period_of(area: Mba, physicals: Iterable[Physical], day: str | None) -> Period | None:
+    """The period that ends with the physical inventory of `day`; without it, with the latest.
 
-    None when nothing is known of a physical inventory on that day.
+    None when nothing is known of a physical inventory then, or the books begin with it: its balance is older than they.
     """
     days = sorted(one.pit for one in physicals)
+    ends = [one for one in days if one > area.last_pit]
     if day is None:
-        day = days[-1] if days else None
-    if day is None or day not in days:
+        day = ends[-1] if ends else None
+    if day is None or day not in ends:
         return None
     before = [one for one in days if one < day]
-    return Period(state=state, mba=mba, first=day_after(before[-1]) if before else opened, pit=day)
+    return Period(state=area.state, mba=area.mba, first=day_after(before[-1]) if before else area.opened, pit=day)
 
 
 def derived(before: Physical | None, flows: Iterable[Flow], ended: Physical | None) -> dict[str, Sums]:
@@ -139,8 +141,9 @@ def balance_of(
     check: Sequence[ListingLine] = (),
 ) -> Balance:
     """Both sides of a balance, line by line."""
-    lines = tuple(_lines(follows, says))
-    final = says.get("MF") if "MF" in says else follows.get("MF")
+    report = ended.balance if ended is not None and ended.balance else None
+    lines = tuple(_lines(follows, says, stated=report is not None))
+    final = says["MF"] if "MF" in says else follows.get("MF")
     return Balance(
         state=period.state,
         mba=period.mba,
@@ -148,7 +151,7 @@ def balance_of(
         pit=period.pit,
         as_of=as_of,
         listing=ended.listing if ended is not None and ended.listed else None,
-        report=ended.balance if ended is not None and ended.balance else None,
+        report=report,
         lines=lines,
         muf=amounts(final or {}),
         differing=tuple(f"{line.code} {line.label}" for line in lines if not line.agrees and line.code in _JUDGED),
@@ -160,7 +163,8 @@ _JUDGED: Final = frozenset(("PB", *CHANGES, "BE", "DI", "PE"))
 """BA and MF follow from the lines as reported, rounded ones included; the rules compare them (V57)."""
 
 
-def _lines(follows: dict[str, Sums], says: dict[str, Sums]) -> Iterator[BalanceLine]:
+def _lines(follows: dict[str, Sums], says: dict[str, Sums], *, stated: bool) -> Iterator[BalanceLine]:
+    """`stated`: there is a report, and what it leaves out it states as nothing."""
     places = sorted({place for side in (follows, says) for sums in side.values() for place in sums})
     for category, label in places:
         for code in ORDER:
@@ -170,7 +174,7 @@ def _lines(follows: dict[str, Sums], says: dict[str, Sums]) -> Iterator[BalanceL
             if code == "BE" and "BE" not in says:
                 continue
             value = ours.get((category, label), 0) if code in follows or code in CHANGES else None
-            report = theirs.get((category, label), 0) if says else None
+            report = theirs.get((category, label), 0) if stated else None
             yield _line(category, label, code, report, says.get(f"RA{code}", {}).get((category, label), 0), value)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from slt.inventory.periods import day_after, months_after, months_of
+from slt.inventory.periods import MONTHS_MAX, day_after, months_after, months_of
 from slt.inventory.questions.rows import BookReport, Physical
 from slt.inventory.settings import Settings, settings_of
 from slt.reports.dates import days_after, end_of_month
@@ -140,7 +140,7 @@ def _months(
     """C29, and INFCIRC/153 paragraph 63a: months that are over and that no change report covers to their end."""
     covered = {report.period_to[:6] for report in reports if report.period_to == end_of_month(report.period_to)}
     covered |= {month for report in reports for month in list(months_of(report.period_from, report.period_to))[:-1]}
-    first = max(area.opened, day_after(area.last_pit) if area.last_pit else area.opened)
+    first = max(area.opened, day_after(area.last_pit) if area.last_pit else "", months_after(day, 1 - MONTHS_MAX))
     for month in months_of(first, day):
         end = end_of_month(f"{month}01")
         due = days_after(end, profile.change_report_days)

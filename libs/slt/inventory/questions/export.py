@@ -6,15 +6,25 @@ warning for each: the encoder's name, the notes, and what only the State or the 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from slt.inventory.questions.rows import BookEntry, BookReport
 from slt.reports.euratom.conversion import FORMS, convert, form_of
 from slt.reports.euratom.writing import NotExpressible
+from slt.reports.facts import EntryFacts
 from slt.reports.findings import Finding
 from slt.reports.labelled import LabelledEntry, write_report
 from slt.reports.quantities import format_quantity
 from slt.reports.reference import Reference
+from slt.reports.signs import OBLIGATION_CHANGES
+
+_NOTHING: Final[dict[str, Any]] = {
+    "target": None,
+    **dict.fromkeys(("code", "date", "kmp", "material", "batch", "shipper_batch", "shipper", "receiver"), ""),
+    "measurement": "",
+    "items": 0,
+    "weights": (),
+}
 
 ERASED: Final = "ERASED"
 """Stands in 006, which no report may leave out."""
@@ -91,6 +101,8 @@ def from_facts(report: BookReport, entries: Iterable[BookEntry], facility: str) 
 
 def _labels(report: BookReport, row: BookEntry, facility: str, *, total: int, first: bool) -> LabelledEntry:
     entry = row.entry
+    if entry.code in OBLIGATION_CHANGES:  # Its number is used, and Code 10 has no word for the rest.
+        entry = EntryFacts(**_NOTHING, number=entry.number, status="U")
     target = "" if entry.target is None else f"/{report.state};{entry.target[0]}/{entry.target[1]}"
     one_date = report.kind == "P" and report.period_from == report.period_to
     labels = {
@@ -123,7 +135,13 @@ def _lost(entries: Iterable[BookEntry]) -> Iterator[Finding]:
     for label, what in LOST:
         yield _finding("", label, f"The document is erased, and its facts do not hold {what}.")
     for row in entries:
-        if row.entry.obligations:
+        if row.entry.code in OBLIGATION_CHANGES:
+            yield _finding(
+                f"OI/{row.entry.number}",
+                "411",
+                f"The entry changes an obligation ({row.entry.code}); Code 10 has no such code. Marked U in its place.",
+            )
+        elif row.entry.obligations:
             names = ", ".join(share.obligation or "none" for share in row.entry.obligations)
             yield _finding(
                 f"OI/{row.entry.number}",

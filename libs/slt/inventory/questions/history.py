@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from slt.inventory.questions.amounts import Amount, Sums, add, amounts
 from slt.inventory.questions.rows import BookEntry, EntryQuery
 from slt.inventory.transits import RECEIVED, SHIPPED, UNKNOWN
-from slt.reports.signs import BATCH_SIGN, CATEGORY_CHANGES, book_sign
+from slt.reports.signs import BATCH_SIGN, CATEGORY_CHANGES, OBLIGATION_CHANGES, book_sign
 
 NAMES_MAX: Final = 200
 """Names that one trail follows: the rods of an assembly, the assemblies of a canister; more says `complete` false."""
@@ -44,6 +44,7 @@ WORDS: Final = {
     "DI": "shipper/receiver difference",
     "RM": "rebatched away",
     "RP": "made by rebatching",
+    **dict.fromkeys(OBLIGATION_CHANGES, "obligation changed"),
 }
 
 
@@ -219,7 +220,7 @@ def _event(row: BookEntry) -> Event:
     moved: Sums = {}
     for category, label, mg in row.weights():
         add(moved, [(category, label, mg)], _sign(row, category))
-    what = WORDS.get(entry.code) or ("category changed" if entry.code in CATEGORY_CHANGES else "listed")
+    what = "listed" if row.kind == "P" else WORDS.get(entry.code, "category changed")
     return Event(
         date=row.date,
         state=row.state,

@@ -117,8 +117,8 @@ async def test_balances_and_statements_close_between_the_books(story: Story, dat
     for facts in story.facts:
         books.accept(facts)
     height = data.draw(st.integers(0, books.blocks))
-    balance = await ask_balance(books, AREA, pit=None, as_of=height)
-    if balance.pit != "20241231":
+    if any(facts.kind == "P" for facts, _ in story.live(height).values()):
+        balance = await ask_balance(books, AREA, pit=None, as_of=height)
         before = max(day for day in ["20241231", *DAYS] if day < balance.first)
         ((_, begin), (_, end)) = (story.book(day, height, by_batch=False) for day in (before, balance.pit))
         derived = {(line.code, line.label): line.derived_mg for line in balance.lines}

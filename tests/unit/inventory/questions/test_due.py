@@ -90,6 +90,13 @@ async def test_a_report_that_came_late_is_told_for_a_year(year: ListBooks) -> No
     assert not [one for one in await due(year, "XLR1", "20260508") if one.standing == "came late"]
 
 
+async def test_an_area_that_is_older_than_twenty_years_is_asked_for_the_last_twenty() -> None:
+    old = replace(area("XLR1"), profile="euratom", opened="19700101", last_pit="", opening=None)
+    lines = await ask_due(ListBooks((old,)), [old], day="20251110", as_of=0)
+    months = [line.of for line in lines if line.what == "change report"]
+    assert (months[0], months[-1], len(months)) == ("200512", "202510", 239)
+
+
 async def test_a_closed_area_owes_nothing() -> None:
     books = books_of("XLR1-44")
     closed = replace(area("XLR1"), closed="20251231")

@@ -68,6 +68,18 @@ async def test_obligations_are_named_where_code_10_has_no_label_for_them() -> No
     assert [finding.entry for finding in made.findings if "obligation" in finding.text] == ["OI/1"]
 
 
+async def test_a_change_of_obligation_keeps_its_number_and_nothing_else() -> None:
+    books = ListBooks(*world())
+    facts = facts_of("XLF1-105")
+    books.accept(replace(facts, entries=(replace(facts.entries[0], code="BR"), *facts.entries[1:])))
+    (report,) = await books.reports(ReportQuery(as_of=1))
+    made = await ask_export(books, report, None, form="code10", reference_version=1, as_of=1)
+    assert [finding.entry for finding in made.findings if finding.label == "411"] == ["OI/1"]
+    judged = judge(made.document.encode(), REFERENCE)
+    assert judged.facts is not None, judged.findings
+    assert [entry.status for entry in judged.facts.entries] == ["U", "N", "N", "N"]
+
+
 async def test_the_text_of_an_erased_note_is_gone() -> None:
     with pytest.raises(NotExpressible, match="its text is in no facts"):
         await exported("XLT1-10", erased=True)

@@ -146,11 +146,30 @@ async def test_the_listing_is_checked_batch_by_batch(year: ListBooks) -> None:
 
 async def test_before_the_listing_there_is_nothing_to_draft_from() -> None:
     books = ListBooks(*world())
-    with pytest.raises(NoAnswer, match=r"no physical inventory of XLR1 on 20251215 .* Known: 20241215"):
+    with pytest.raises(
+        NoAnswer, match=r"no balance of XLR1 that ends on 20251215, .* Known: none. They begin after 20241215"
+    ):
         await ask_draft(books, area("XLR1"), pit="20251215", as_of=0, date="20260110", encoder="DOE,J")
     empty = ListBooks((replace(area("XLR1"), last_pit="", opening=None),))
-    with pytest.raises(NoAnswer, match="know no physical inventory of XLR1"):
+    with pytest.raises(NoAnswer, match="They begin on 19"):
         await ask_balance(empty, empty.mbas[0], pit=None, as_of=0)
+
+
+async def test_the_physical_inventory_that_the_books_begin_with_has_no_balance_here(year: ListBooks) -> None:
+    with pytest.raises(NoAnswer, match=r"Known: 20251215\."):
+        await ask_balance(year, area("XLR1"), pit="20241215", as_of=year.blocks)
+
+
+async def test_a_summary_reads_no_batches(year: ListBooks) -> None:
+    assert (await ask_balance(year, area("XLF1"), pit=None, as_of=year.blocks, check=False)).check == ()
+
+
+async def test_an_empty_balance_report_states_nothing_and_agrees() -> None:
+    books = ListBooks(*world())
+    for name in ("XLT1-7", "XLT1-8"):
+        books.accept(facts_of(name))
+    balance = await ask_balance(books, area("XLT1"), pit=None, as_of=2)
+    assert (balance.report, balance.listing, balance.lines, balance.differing) == (8, 7, (), ())
 
 
 async def test_an_area_without_material_drafts_one_empty_entry() -> None:
