@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +82,7 @@ class PostgresServer:
         deadline = time.monotonic() + UP_WITHIN_S
         while True:
             try:
-                asyncio.run(self._execute("SELECT 1"))
+                self._execute_now("SELECT 1")
                 return
             except (OSError, asyncpg.PostgresError):
                 log_text = (self._folder / "log").read_text(errors="replace")[-2000:]
@@ -101,13 +102,9 @@ class PostgresServer:
         return f"postgresql+asyncpg://slt@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
-        """The URL of an empty database. Call it where no loop runs, or `await anew()`."""
-        return asyncio.run(self.anew())
-
-    async def anew(self) -> str:
         """The URL of an empty database."""
         name = f"test_{next(self._names)}"
-        await self._execute(f"CREATE DATABASE {name}")
+        self._execute_now(f"CREATE DATABASE {name}")
         return self.url(name)
 
     @property
@@ -130,6 +127,11 @@ class PostgresServer:
             [programs() / program, *words], capture_output=True, check=False, cwd=self._folder, **_as_somebody()
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    def _execute_now(self, command: str) -> None:
+        """On a thread of its own: a fixture may start the server while its test's loop runs."""
+        with ThreadPoolExecutor(1) as aside:
+            aside.submit(lambda: asyncio.run(self._execute(command))).result()
 
     async def _execute(self, command: str) -> None:
         connection = await asyncpg.connect(host="127.0.0.1", port=self.port, user="slt", database="postgres")

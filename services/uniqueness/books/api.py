@@ -136,12 +136,14 @@ def _balances(router: APIRouter, questions: Questions, today: Callable[[], str])
         mba: Area,
         accept: Accept = "",
         date: Annotated[str | None, Query(description="the physical inventory that ends it; none: the latest")] = None,
+        check: Annotated[bool, Query(description="with the listing against the book, which reads every batch")] = True,
         as_of_height: Height = None,
         form: Form = None,
     ) -> Response:
         on = day("date", date)
         async with questions.asked(as_of_height) as (books, height):
-            found = await asking.ask_balance(books, await area(books, mba, height), pit=on, as_of=height)
+            one = await area(books, mba, height)
+            found = await asking.ask_balance(books, one, pit=on, as_of=height, check=check)
             return await said(books, found, found.lines, height=height, csv=wants_csv(form, accept))
 
     @router.get("/draft", summary="The balance report that follows from the other reports, as Code 10")
