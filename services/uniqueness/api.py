@@ -2,6 +2,7 @@
 
 What the books hold is asked of services.uniqueness.books, a process of its own.
 
+GET /v1/registry             who and what the ledger knows, and the changes that wait (registry.py)
 GET /v1/reports?mba=&after=  accepted reports in order of area and number
 GET /v1/reports/{id}         what this service holds of a statement or a submission, and its final verdict
 """
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from services.uniqueness.admissions import Admissions
 from services.uniqueness.core import Held
 from services.uniqueness.evaluations import Evaluations
+from services.uniqueness.registry import add_registry_route
 from services.uniqueness.store import Store
 from slt.inventory.books import ReportLine, report_lines
 from slt.inventory.keys import Kind, fields_of, key, prefix
@@ -71,6 +73,7 @@ class ReportOf(BaseModel):
 def make_router(store: Store, evaluations: Evaluations, admissions: Admissions) -> APIRouter:
     """The routes. They read the state after the last final block."""
     router = APIRouter(prefix="/v1", tags=["uniqueness"])
+    add_registry_route(router, store, evaluations)
 
     @router.get("/reports", summary="Accepted reports, a page at a time")
     async def reports(

@@ -106,7 +106,7 @@ def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header
 
 
 def check_facts(block: Block) -> None:
-    """The facts beside each statement must be those that its verdict binds, and changes what was signed. Raises BadBlock.
+    """The facts beside each statement are those that its verdict binds, and changes what was signed. Raises BadBlock.
 
     Needed only for a block that is evaluated from this copy: with other facts our state would seem to diverge.
     """

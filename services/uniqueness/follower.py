@@ -18,7 +18,7 @@ from slt.bus.messages import Block, BlockGet, BlockReply, Malformed, StateChange
 from slt.bus.stage import Forged
 from slt.bus.subjects import BLOCK_GET, BLOCK_YOUNG, STATE_CHANGED
 from slt.inventory.books import REGISTRY_KINDS
-from slt.inventory.evaluate import NeedVetting, ProposalFault
+from slt.inventory.evaluate import NeedVetting, ProposalFault, UnknownRules
 from slt.inventory.keys import Kind, fields_of, kind_of
 from slt.inventory.state import Changes
 from slt.inventory.vetting import BadVetting
@@ -138,7 +138,7 @@ class Follower:
                 if self._evaluations.remembered(key) is None:
                     check_facts(block)
                 evaluation = await self._evaluations.evaluate(key, batches)
-            except (BadBlock, ProposalFault, NeedVetting, BadVetting, BadFacts, Malformed) as error:
+            except (BadBlock, ProposalFault, NeedVetting, UnknownRules, BadVetting, BadFacts, Malformed) as error:
                 self._sound(f"block {block.height} cannot be taken: {error}")
                 return
             compare(header, block, evaluation)

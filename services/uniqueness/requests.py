@@ -7,17 +7,19 @@ from typing import Final
 from services.uniqueness.core import STAGE
 from services.uniqueness.evaluations import Evaluations, Key
 from services.uniqueness.follower import Follower
+from services.uniqueness.registry import read_registry
 from services.uniqueness.store import Store
 from slt.bus.messages import EvaluateReply, EvaluateRequest, Malformed, StateGet, StateReply
 from slt.bus.subjects import EVALUATE, STATE_GET
-from slt.inventory.books import REGISTRY_KINDS, registry_of
+from slt.inventory.books import RegistryCopy
 from slt.inventory.evaluate import Evaluation, NeedVetting, ProposalFault, UnknownRules
-from slt.inventory.keys import prefix
 from slt.inventory.overlays import UnknownBlock
 from slt.inventory.vetting import BadVetting
 from slt.reports.facts import BadFacts
+from slt.reports.rules import RULES_VERSIONS
 from slt.runtime.run import Runtime
 from slt.statements.cbor import encode as encode_cbor
+from slt.statements.governance import ActivateRules
 
 PARENT_WITHIN_S: Final = 1.0  # the parent's block is on its way to us as well
 PROPOSALS_AT_ONCE: Final = 2  # one is evaluated, one waits; consensus has one under way
@@ -32,6 +34,7 @@ class Requests:
         self._store = store
         self._evaluations = evaluations
         self._follower = follower
+        self.unknown_rules: str | None = None  # a rule set that counts, or is announced, and that this program lacks
         self._copy: StateReply | None = None  # the last reply, good while its height is
         self._duration = runtime.telemetry.metrics.histogram(
             "slt.uniqueness.evaluate.duration", "Time to answer slt.evaluate", "kind"
@@ -104,8 +107,8 @@ class Requests:
 
     async def _state(self) -> StateReply:
         head = self._evaluations.final
-        records = [record for kind in REGISTRY_KINDS for record in await self._store.under(prefix(kind))]
-        registry = registry_of(records)
+        registry = await read_registry(self._store)
+        self.unknown_rules = _unknown_rules(registry)
         return StateReply(
             height=head.height,
             block_id=head.block_id,
@@ -117,3 +120,19 @@ class Requests:
             reference_version=registry.parameters["reference_version"],
             announced=[announcement.encoded for announcement in registry.announced],
         )
+
+
+def _unknown_rules(registry: RegistryCopy) -> str | None:
+    """Which rule set this program does not have; from its height on it evaluates nothing."""
+    versions = [(0, registry.parameters["rules_version"])]
+    versions += [
+        (one.effective_height, one.change.version)
+        for one in registry.announced
+        if isinstance(one.change, ActivateRules)
+    ]
+    for height, version in versions:
+        if version not in RULES_VERSIONS:
+            when = f"counts from height {height} on" if height else "counts now"
+            known = " and ".join(map(str, sorted(RULES_VERSIONS)))
+            return f"rule set {version} {when}, this program has {known}: install the release"
+    return None

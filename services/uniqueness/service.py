@@ -44,6 +44,7 @@ async def serve(runtime: Runtime, config: Config, store: Store) -> None:
         follower = Follower(runtime, store, evaluations, admissions, block_poll_s=config.block_poll_s)
         runtime.health.ready_while("chain", lambda: follower.alarm)
         requests = Requests(runtime, store, evaluations, follower)
+        runtime.health.ready_while("rule set", lambda: requests.unknown_rules)
         async with AsyncExitStack() as faces:
             await faces.enter_async_context(requests.answering())
             await faces.enter_async_context(runtime.serve_http(make_router(store, evaluations, admissions)))
