@@ -5,6 +5,7 @@ GET /v1/blocks?from=&count=  blocks in order of height
 GET /v1/blocks/{height}      one block with its verdicts
 GET /v1/statements/{id}      who stated what, and every verdict on it
 GET /v1/receipts/{id}        the receipt: v1 (application/cbor), or ?format=tlog-proof|cose, or what Accept names
+GET /v1/erasures/{id}        the signed record of an erased body, application/cbor
 GET /v1/timeline/{id}        when each of the five stages received it and was done
 GET /v1/reports/{id}         all that this service knows about a report
 """
@@ -19,7 +20,9 @@ from services.ledger.keeper import Keeper
 from services.ledger.reader import Reader
 from services.ledger.rows import StoredBlock, StoredEntry, timings_of
 from services.ledger.store import Store
+from slt.statements.erasures import parse_erasure
 from slt.statements.genesis import Genesis
+from slt.statements.governance import parse_ordered
 from slt.statements.receipt_forms import (
     MEDIA_TYPES_OF,
     SUFFIX_OF,
@@ -30,10 +33,10 @@ from slt.statements.receipt_forms import (
     as_tlog_proof,
 )
 from slt.statements.signatures import Signer
-from slt.statements.governance import parse_ordered
 from slt.statements.verdicts import TABLE, Code
 
 BLOCKS_MAX: Final = 100
+CBOR: Final = "application/cbor"
 HEIGHT_MAX: Final = 2**63 - 1
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-fA-F]{64}$", description="statement id or submission id, hex")]
@@ -120,6 +123,11 @@ class FindingOf(BaseModel):
     text: str
 
 
+class ErasedOf(BaseModel):
+    time_ms: int
+    reason: str
+
+
 class ReportOf(BaseModel):
     stage: str
     statement_id: str
@@ -128,6 +136,7 @@ class ReportOf(BaseModel):
     verdict: VerdictOf
     findings: list[FindingOf]
     holds: list[str]
+    erased: ErasedOf | None
     stages: list[StageTimes]
 
 
@@ -206,6 +215,18 @@ def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis, 
         name = f'attachment; filename="{entry.verdict.statement_id.hex()}{SUFFIX_OF[wanted]}"'
         headers = {"Content-Disposition": name, "Vary": "Accept"}
         return Response(content, media_type=MEDIA_TYPES_OF[wanted], headers=headers)
+
+    @router.get(
+        "/erasures/{id}",
+        summary="The signed record that stands in the place of an erased body",
+        response_class=Response,
+        responses={200: {"content": {CBOR: {}}}, 404: {"description": "no body of it was erased here"}},
+    )
+    async def erasure(id: Id) -> Response:  # noqa: A002 - the name in the path
+        entry = await lookup.decided(id)
+        if not entry.erasure:
+            raise HTTPException(404, "no body of it was erased here")
+        return Response(entry.erasure, media_type=CBOR)
 
     @router.get("/timeline/{id}", summary="When each of the five stages received it and was done")
     async def timeline(id: Id) -> Timeline:  # noqa: A002 - the name in the path
@@ -304,6 +325,13 @@ def _statement(entries: list[StoredEntry]) -> StatementOf:
     )
 
 
+def _erased(entry: StoredEntry) -> ErasedOf | None:
+    if not entry.erasure:
+        return None
+    erasure = parse_erasure(entry.erasure)
+    return ErasedOf(time_ms=erasure.time_ms, reason=erasure.reason)
+
+
 def _stages(entry: StoredEntry, block: StoredBlock | None) -> list[StageTimes]:
     assert block is not None, "an entry's block is stored"
     before = [
@@ -324,5 +352,6 @@ def _report(entry: StoredEntry, stages: list[StageTimes]) -> ReportOf:
         verdict=_verdict(entry),
         findings=[FindingOf(**dict(zip(fields, finding, strict=True))) for finding in entry.findings.all],
         holds=[name for name, held in holds.items() if held],
+        erased=_erased(entry),
         stages=stages,
     )

@@ -16,6 +16,7 @@ from slt.bus.compression import inflate
 from slt.bus.messages import Item, Signature, Timing, WireFinding
 from slt.merkle.tree import Frontier
 from slt.statements import cbor, shapes
+from slt.statements.erasures import parse_erasure
 from slt.statements.governance import GovernanceStatement, parse_ordered
 from slt.statements.governance import Ordered as Signed
 from slt.statements.statement import split_body
@@ -85,6 +86,7 @@ class StoredEntry:
     body_z: bytes = b""
     facts_z: bytes = b""
     findings: Findings = NO_FINDINGS
+    erasure: bytes = b""  # in place of an erased body (slt.statements.erasures)
 
 
 _packer: Final = msgspec.msgpack.Encoder()
@@ -165,7 +167,7 @@ def keys_of(ordered: Sequence[Ordered]) -> dict[bytes, bytes]:
 
 
 def entry_of(row: Mapping[str, Any]) -> StoredEntry:
-    """The entry of a row of `entries`, joined with whichever of `bodies`, `facts` and `findings` were asked for."""
+    """The entry of a row of `entries`, joined with whichever of the tables beside it were asked for."""
     findings = row.get("findings")
     verdict_cbor = bytes(row["verdict"])
     return StoredEntry(
@@ -181,6 +183,7 @@ def entry_of(row: Mapping[str, Any]) -> StoredEntry:
         body_z=row.get("body_z") or b"",
         facts_z=row.get("facts_z") or b"",
         findings=NO_FINDINGS if findings is None else _findings.decode(findings),
+        erasure=row.get("erasure") or b"",
     )
 
 
@@ -192,7 +195,7 @@ def item_of(stored: StoredEntry, keys: Mapping[bytes, bytes]) -> Item:
     beside = stored.beside
     stateless = stored.findings.all if stored.findings.stateless is None else stored.findings.stateless
     return Item(
-        submission_id=submission_of(stored).id if stored.body_z or announced else b"",
+        submission_id=submission_id_of(stored),
         statement_id=statement.id,
         statement=stored.statement,
         endorsements=list(stored.endorsements),
@@ -222,15 +225,27 @@ def item_of(stored: StoredEntry, keys: Mapping[bytes, bytes]) -> Item:
     )
 
 
+def submission_id_of(stored: StoredEntry) -> bytes:
+    """The id under which it came; empty where a body came that was not kept. A governance statement has no body."""
+    if stored.erasure and not stored.body_z:
+        return parse_erasure(stored.erasure).submission_id
+    if stored.body_z or isinstance(parse_ordered(stored.statement), GovernanceStatement):
+        return submission_of(stored).id
+    return b""
+
+
 def submission_of(stored: StoredEntry) -> Submission:
     """The submission as it came at the door. Needs the body."""
     return Submission(statement=stored.statement, endorsements=stored.endorsements, body_z=stored.body_z)
 
 
 def salts_of(stored: StoredEntry, statement: Signed) -> tuple[bytes, bytes]:
-    """The salts of findings and facts, which follow from the body; empty where none is kept."""
+    """The salts of findings and facts: they follow from the body, or stand in its erasure; empty where none is kept."""
     if not stored.body_z:
-        return b"", b""
+        if not stored.erasure:
+            return b"", b""
+        erasure = parse_erasure(stored.erasure)
+        return erasure.findings_salt, erasure.facts_salt
     salt, _ = split_body(inflate(stored.body_z, bytes_max=stored.body_length))
     return findings_salt(salt, statement.id), facts_salt(salt, statement.id)
 

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.ledger.checks import Row, sealed
 from services.ledger.core import ChainHead
-from services.ledger.rows import StoredBlock, StoredEntry, entry_of, key_rows, lookup_key, submission_of
-from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, FACTS, FINDINGS, KEYS, MARKS
+from services.ledger.rows import StoredBlock, StoredEntry, entry_of, key_rows, lookup_key, submission_id_of
+from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, ERASURES, FACTS, FINDINGS, KEYS, MARKS
 from slt.merkle.tree import Frontier
 from slt.statements.genesis import Genesis
 from slt.statements.verdicts import is_final, parse_verdict
 
 ASKED_AT_ONCE: Final = 500  # parameters of one IN (...): below the limits of both databases
 PUBLISHED: Final = "published"
+BESIDE: Final = (BODIES, FACTS, FINDINGS, ERASURES)  # one row at most for an entry, by its number
 
 
 class ForeignLedger(Exception):
@@ -171,6 +172,40 @@ class Store:
             )
         return None if digest is None else bytes(digest)
 
+    # Erasing bodies
+
+    async def with_body(self, *, before_ms: int, after: int, limit: int) -> list[StoredEntry]:
+        """Entries numbered above `after` whose body is held, of blocks with a time below `before_ms`; in order."""
+        old = select(BLOCKS.c.height).where(BLOCKS.c.time_ms < before_ms)
+        rows = await self._rows(
+            _with_all()
+            .where(ENTRIES.c.entry > after, ENTRIES.c.height.in_(old), BODIES.c.body_z.is_not(None))
+            .order_by(ENTRIES.c.entry)
+            .limit(limit)
+        )
+        return [entry_of(row) for row in rows]
+
+    async def erase(self, erasures: Mapping[int, bytes]) -> None:
+        """Put each erasure in the place of the body of its entry, in one transaction; durable on return.
+
+        SQLite overwrites what it deletes (secure_delete); `compact` then empties its journal.
+        """
+        async with self._writing, self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                await connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            rows = [sealed({"entry": entry, "erasure": erasure}) for entry, erasure in erasures.items()]
+            await connection.execute(insert(ERASURES), rows)
+            await connection.execute(delete(BODIES).where(BODIES.c.entry.in_(list(erasures))))
+
+    async def compact(self) -> None:
+        """Let no copy of what was erased stay in the database's own files."""
+        async with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                return
+            _ = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql("VACUUM bodies")
+
     # Rows as they are, for who checks them
 
     async def rows_of(self, height: int) -> dict[str, list[Row]]:
@@ -180,7 +215,7 @@ class Store:
             for table in (BLOCKS, BATCHES, ENTRIES)
         }
         entries = [row["entry"] for row in found[ENTRIES.name]] or [-1]
-        for table in (BODIES, FACTS, FINDINGS):
+        for table in BESIDE:
             inside = table.c.entry.between(entries[0], entries[-1])
             found[table.name] = await self._rows(select(table).where(inside).order_by(table.c.entry))
         return found
@@ -199,7 +234,7 @@ class Store:
             table.name: await self._rows(select(table).where(sa.or_(table.c.height > last, table.c.height < 1)))
             for table in (BATCHES, ENTRIES)
         }
-        for table in (BODIES, FACTS, FINDINGS):
+        for table in BESIDE:
             beyond = sa.or_(table.c.entry > (-1 if entry is None else entry), table.c.entry < 0)
             found[table.name] = await self._rows(select(table).where(beyond))
         return found
@@ -260,7 +295,7 @@ class Store:
         """Every time a statement was ordered out of this submission."""
         return await self._found(
             ENTRIES.c.submission_key == lookup_key(submission_id),
-            lambda one: submission_of(one).id == submission_id,
+            lambda one: submission_id_of(one) == submission_id,
         )
 
     async def _found(self, key: ColumnElement[bool], genuine: Callable[[StoredEntry], bool]) -> list[StoredEntry]:
@@ -291,7 +326,9 @@ def _with_all() -> Select[Any]:
     beside = ENTRIES.join(BODIES, BODIES.c.entry == ENTRIES.c.entry, isouter=True)
     beside = beside.join(FACTS, FACTS.c.entry == ENTRIES.c.entry, isouter=True)
     beside = beside.join(FINDINGS, FINDINGS.c.entry == ENTRIES.c.entry, isouter=True)
-    return select(ENTRIES, BODIES.c.body_z, FACTS.c.facts_z, FINDINGS.c.findings).select_from(beside)
+    beside = beside.join(ERASURES, ERASURES.c.entry == ENTRIES.c.entry, isouter=True)
+    columns = (BODIES.c.body_z, FACTS.c.facts_z, FINDINGS.c.findings, ERASURES.c.erasure)
+    return select(ENTRIES, *columns).select_from(beside)
 
 
 def _stored_block(row: Row, before: Frontier, after: Frontier) -> StoredBlock:

@@ -90,6 +90,8 @@ def _beside(name: str, *columns: Column[bytes]) -> Table:
 
 BODIES: Final = _beside("bodies", Column("body_z", Octets, nullable=False))  # zstd, as received
 FACTS: Final = _beside("facts", Column("facts_z", Octets, nullable=False))  # zstd(CBOR)
+# In place of a body that was erased: slt.statements.erasures. The database lets go of a body only beside such a row.
+ERASURES: Final = _beside("erasures", Column("erasure", Octets, nullable=False))
 FINDINGS: Final = _beside("findings", Column("findings", Octets, nullable=False))  # MessagePack of rows.Findings
 
 KEYS: Final = Table(
@@ -112,4 +114,4 @@ MARKS: Final = Table(
     sqlite_with_rowid=False,
 )
 
-APPEND_ONLY: Final = (BLOCKS, BATCHES, ENTRIES, BODIES, FACTS, FINDINGS, KEYS)
+APPEND_ONLY: Final = (BLOCKS, BATCHES, ENTRIES, BODIES, FACTS, FINDINGS, KEYS, ERASURES)

@@ -4,8 +4,9 @@ Most of the ledger's work is done here, and each call stands alone: the service 
 libraries that verify, hash and inflate release the interpreter's lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from services.ledger.core import BadBlock, Examined, Ordered, bad
@@ -13,6 +14,7 @@ from slt.bus.compression import inflate
 from slt.bus.messages import Malformed
 from slt.bus.subjects import BadSubject, receipt
 from slt.statements.cbor import DecodeError
+from slt.statements.erasures import Erasure
 from slt.statements.governance import GovernanceStatement, parse_endorsement_of, verify_ordered
 from slt.statements.governance import Ordered as Signed
 from slt.statements.headers import Header
@@ -27,6 +29,7 @@ from slt.statements.verdicts import Code, facts_digest, facts_salt, findings_dig
 
 FACTS_PER_BODY_MAX: Final = 4  # bytes of facts for each byte of the body they were read from; more are not read
 FACTS_BYTES_MIN: Final = 64 * 1024  # for the smallest documents
+NO_ERASURES: Final[Mapping[bytes, Erasure]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,17 @@ class Kept:
     findings_salt: bytes
 
 
-def vet_some(examined: Examined, begin: int, end: int) -> list[Kept]:
-    """`vet` for the statements [begin, end) of `examined`. Raises BadBlock."""
-    return [vet(ordered, examined.header) for ordered in examined.ordered[begin:end]]
+def vet_some(examined: Examined, begin: int, end: int, erasures: Mapping[bytes, Erasure] = NO_ERASURES) -> list[Kept]:
+    """`vet` for the statements [begin, end) of `examined`. `erasures`, by statement id, were verified. Raises BadBlock.
+
+    Only what was stored and vetted before can have been erased: a block that arrives comes with its bodies.
+    """
+    return [
+        vet(ordered, examined.header, erasures.get(ordered.statement.id)) for ordered in examined.ordered[begin:end]
+    ]
 
 
-def vet(ordered: Ordered, header: Header) -> Kept:
+def vet(ordered: Ordered, header: Header, erasure: Erasure | None = None) -> Kept:
     """Check one statement of an examined block and say what is kept beside it.
 
     A final verdict needs a good signature by the key that is given, and good endorsements. A certified digest of facts
@@ -56,13 +64,18 @@ def vet(ordered: Ordered, header: Header) -> Kept:
     if isinstance(ordered.statement, GovernanceStatement):
         _bodiless(ordered, header)
         return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
-    body = _body(ordered, header)
-    if body is None:
-        return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
-    salt, _ = split_body(body)
-    salt_of_findings = findings_salt(salt, ordered.statement.id)
+    if erasure is not None and not ordered.item.body_z:
+        _erased(ordered, header, erasure)
+        salt_of_findings, salt_of_facts = erasure.findings_salt, erasure.facts_salt
+    else:
+        body = _body(ordered, header)
+        if body is None:
+            return Kept(body_z=b"", facts_z=b"", findings_salt=b"")
+        salt, _ = split_body(body)
+        salt_of_findings = findings_salt(salt, ordered.statement.id)
+        salt_of_facts = facts_salt(salt, ordered.statement.id)
     _findings(ordered, header, salt_of_findings)
-    facts_z = _facts(ordered, header, facts_salt(salt, ordered.statement.id))
+    facts_z = _facts(ordered, header, salt_of_facts)
     return Kept(body_z=ordered.item.body_z, facts_z=facts_z, findings_salt=salt_of_findings)
 
 
@@ -144,6 +157,13 @@ def _body(ordered: Ordered, header: Header) -> bytes | None:
     if needed:
         bad(header, "body", f"the body beside statement {name} is not the one that it names")
     return None
+
+
+def _erased(ordered: Ordered, header: Header, erasure: Erasure) -> None:
+    """The erasure is of the very body that the statement names."""
+    of = (erasure.statement_id, erasure.body_digest, erasure.body_length)
+    if of != (ordered.statement.id, ordered.statement.body_digest, ordered.entry.body_length):
+        bad(header, "erasure", f"the erasure beside statement {ordered.statement.id.hex()} is of another body")
 
 
 def _facts(ordered: Ordered, header: Header, salt: bytes) -> bytes:

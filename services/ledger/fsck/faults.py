@@ -20,6 +20,7 @@ from slt.bus.messages import Block
 from slt.merkle.checkpoints import Checkpoint
 from slt.merkle.notes import NoteError, NoteVerifier, open_note
 from slt.merkle.tree import Frontier
+from slt.statements.erasures import BadErasure, Erasure, verify_erasure
 from slt.statements.genesis import Genesis
 from slt.statements.signatures import kid_of
 
@@ -33,6 +34,7 @@ KEYS: Final = {
     "bodies": ("entry",),
     "facts": ("entry",),
     "findings": ("entry",),
+    "erasures": ("entry",),
     "keys": ("kid",),
     "marks": ("name",),
 }
@@ -108,10 +110,16 @@ def check_block(
     try:
         examined = examine(block, head, genesis)
         one_final_verdict_each(examined, earlier)
-        kept = vet_some(examined, 0, len(examined.ordered))
-    except BadBlock as error:
+        erasures: dict[bytes, Erasure] = {erasure.statement_id: erasure for erasure in _erasures(rows, genesis)}
+        kept = vet_some(examined, 0, len(examined.ordered), erasures)
+    except (BadBlock, BadErasure) as error:
         return None, [Fault(table="blocks", row=f"height {height}", height=height, text=str(error))]
     faults = list(unlike(rows, _expected(rows, examined, kept, head), height=height))
+    held = {row["entry"] for row in rows["bodies"]}
+    for erasure in rows["erasures"]:
+        if erasure["entry"] in held:
+            text = "the body that it says was erased is held"
+            faults.append(Fault(table="erasures", row=name_of("erasures", erasure), height=height, text=text))
     faults += _checkpoint(row, verifier)
     return examined, faults
 
@@ -130,6 +138,11 @@ def kids_of(examined: Examined) -> set[bytes]:
     return set(keys_of(examined.ordered))
 
 
+def _erasures(rows: Rows, genesis: Genesis) -> Iterator[Erasure]:
+    for row in rows["erasures"]:
+        yield verify_erasure(row["erasure"], genesis)
+
+
 def _expected(rows: Rows, examined: Examined, kept: Sequence[Kept], head: Head) -> Rows:
     (row,) = rows["blocks"]
     ours = block_row(
@@ -140,7 +153,7 @@ def _expected(rows: Rows, examined: Examined, kept: Sequence[Kept], head: Head) 
         stored_ms=row["stored_ms"],
     )
     tables = tables_of(examined, kept, first_entry=head.entries)
-    with_body = {body["entry"] for body in tables["bodies"]}
+    with_body = {row["entry"] for row in (*tables["bodies"], *rows["erasures"])}
     stored = {entry["entry"]: entry for entry in rows["entries"]}
     for entry in tables["entries"]:
         if entry["entry"] not in with_body and entry["entry"] in stored:

@@ -24,6 +24,7 @@ from slt.bus.memory import MemoryBroker
 from slt.bus.messages import Block, decode
 from slt.runtime.database import damage, open_engine
 from slt.statements.verdicts import Code
+from tests.integration.ledger.erasing import erased
 from tests.integration.ledger.harness import everything, ledger_env, stored
 from tests.support.blocks import World, accepted, make_world, rejected
 
@@ -32,12 +33,16 @@ FINDING = ("V55", "warning", "OI/2", "469", "x", "a measurement basis", "The bas
 
 @pytest.fixture
 async def filled(config: Config, world: World) -> Path:
-    """The folder of a ledger that has stored three blocks with a row in every table, and was stopped."""
+    """The folder of a ledger that has stored three blocks with a row in every table, and was stopped.
+
+    The body of the second statement was erased.
+    """
     async with everything(config, world, MemoryBroker().bus("ledger")) as (running, sequencing, _):
         await sequencing.order([accepted(world.item(1, endorsed=True, findings=[FINDING])), accepted(world.item(2))])
         await sequencing.order([rejected(world.item(3), Code.C01), rejected(world.item(4), Code.BAD_SIGNATURE)])
         await sequencing.order([accepted(world.item(5, findings=[FINDING]))])
         await stored(running, sequencing, 3)
+    assert await erased(config.data_dir, world, [world.item(2).statement_id]) == 1
     return config.data_dir
 
 
@@ -140,14 +145,14 @@ async def test_a_flipped_bit_in_any_column_is_found_and_its_row_named(
     assert any(fault.startswith((f"{table} ", "blocks height ")) for fault in checked.faults), checked.faults
 
 
-@pytest.mark.parametrize("table", ["blocks", "batches", "entries", "bodies", "facts", "findings", "keys"])
+@pytest.mark.parametrize("table", ["blocks", "batches", "entries", "bodies", "facts", "findings", "keys", "erasures"])
 async def test_a_row_that_is_gone_is_missed(filled: Path, world: World, table: str) -> None:
     key = METADATA.tables[table].primary_key.columns.keys()[0]
     change(filled, f"DELETE FROM {table} WHERE {key} = (SELECT min({key}) FROM {table} WHERE {key} > 0)")
     assert (await fsck(filled, world)).faults
 
 
-@pytest.mark.parametrize("table", ["batches", "bodies", "facts", "findings", "keys"])
+@pytest.mark.parametrize("table", ["batches", "bodies", "facts", "findings", "keys", "erasures"])
 async def test_a_row_too_many_is_found(filled: Path, world: World, table: str) -> None:
     columns = METADATA.tables[table].columns.keys()
     key = METADATA.tables[table].primary_key.columns.keys()[0]

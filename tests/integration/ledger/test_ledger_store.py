@@ -17,18 +17,21 @@ from services.ledger.tables import APPEND_ONLY, METADATA
 from slt.bus.memory import MemoryBroker
 from slt.runtime.database import open_engine, upgrade
 from slt.statements.verdicts import Code
+from tests.integration.ledger.erasing import erased
 from tests.integration.ledger.harness import everything, ledger_config, stored
 from tests.support.blocks import World, accepted, make_world, rejected
 
 
 @pytest.fixture
 async def filled(config: Config, world: World) -> AsyncIterator[AsyncEngine]:
-    """The database of a ledger that has stored two blocks."""
+    """The database of a ledger that has stored three blocks, and erased the body of the last."""
     finding = ("V55", "warning", "OI/2", "469", "x", "a measurement basis", "The basis is missing.")
     async with everything(config, world, MemoryBroker().bus("ledger")) as (running, sequencing, _):
         await sequencing.order([accepted(world.item(1, endorsed=True, findings=[finding]))])
         await sequencing.order([rejected(world.item(2), Code.C01)])
-        await stored(running, sequencing, 2)
+        await sequencing.order([accepted(world.item(3))])
+        await stored(running, sequencing, 3)
+    assert await erased(config.data_dir, world, [world.item(3).statement_id]) == 1
     engine = open_engine(config.data_dir, "ledger")
     yield engine
     await engine.dispose()
@@ -73,9 +76,9 @@ async def test_heights_and_entries_have_no_gap_in_the_database_itself(
 
 async def test_the_mark_never_goes_back(filled: AsyncEngine) -> None:
     store = Store(filled)
-    await store.mark_published(2)
+    await store.mark_published(3)
     await store.mark_published(1)
-    assert await store.published() == 2
+    assert await store.published() == 3
 
 
 async def test_a_database_of_another_ledger_is_refused(filled: AsyncEngine) -> None:
@@ -97,7 +100,7 @@ async def test_the_migrated_schema_is_the_one_that_the_code_reads(tmp_path: Path
 
 async def test_upgrading_twice_changes_nothing(filled: AsyncEngine) -> None:
     await upgrade(filled, "services.ledger.migrations")
-    assert (await Store(filled).last_block()).height == 2
+    assert (await Store(filled).last_block()).height == 3
 
 
 async def test_no_byte_of_a_report_stands_in_the_database_twice(filled: AsyncEngine, world: World) -> None:
