@@ -6,9 +6,10 @@ that nothing stands still at the activation; and a program that does not know an
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
-from slt.reports import RULES_VERSION, Judgement, Reference
+from slt.reports import RULES_VERSIONS, Judgement, Reference
 from slt.reports.euratom import judge_as
 from slt.statements.governance import ActivateRules, Announcement, SetArea, SetReference
 
@@ -21,7 +22,9 @@ class Judge(Protocol):
     ) -> Judgement: ...
 
 
-RULE_SETS: Final[Mapping[int, Judge]] = {RULES_VERSION: judge_as}
+RULE_SETS: Final[Mapping[int, Judge]] = {
+    version: partial(judge_as, rules_version=version) for version in RULES_VERSIONS
+}
 """The rule sets of this program. A release that brings a new one keeps the one before it, for the time of both."""
 
 

@@ -127,7 +127,8 @@ def judge(
             head=find_head(draft, facts.country, facts.mba),
             time_ms=time_ms,
             more_may_come=more_may_come,
-        )
+        ),
+        terms.versions[0],
     )
 
 
@@ -168,14 +169,14 @@ def _dated_ahead(facts: Facts, mba: Mba, time_ms: int) -> Failed | None:
     return Failed(Code.V32, text, value=facts.date, expected=f"{today} or earlier")
 
 
-def _ask_rules(case: Case) -> Ruling:
+def _ask_rules(case: Case, version: int) -> Ruling:
     """Every rule says what it has to say, in order; those about the books only where the books are meant."""
     failed: list[tuple[Code, bytes | None]] = []
     found: list[Finding] = []
     for references in (True, False):
         if not references and (failed or case.facts.number != case.last_number + 1):
             break
-        for rule, check in asked(case.facts.kind, references=references, profile=case.mba.profile):
+        for rule, check in asked(case.facts.kind, references=references, profile=case.mba.profile, version=version):
             if case.more_may_come and rule.severity == "warning":
                 continue  # admission refuses or passes on; flags come with the verdict
             conflicts = list(islice(check(case), CONFLICTS_MAX))

@@ -22,6 +22,7 @@ from services.uniqueness.store import Certified, Store
 from slt.bus import NoReply
 from slt.bus.messages import EvaluateRequest, Item, StateGet, StateReply, decode, encode
 from slt.bus.subjects import STATE_GET
+from slt.inventory.keys import Kind, prefix
 from slt.inventory.lthash import EMPTY_LANES, state_root, updated
 from slt.inventory.state import Changes, StateHead
 from slt.runtime.database import open_engine
@@ -227,7 +228,7 @@ async def _check(here: Member, facility: Facility) -> None:
         head, is_new = await store.begin(LEDGER.genesis.chain_id, _never)
         assert not is_new
         assert await store.held() == [] or all(one.number[2] == 5 for one in await store.held())
-        records = [record for arity in (0x82, 0x83, 0x84, 0x85) for record in await store.under(bytes([arity]))]
+        records = [record for kind in Kind for record in await store.under(prefix(kind))]
         assert updated(EMPTY_LANES, added=records) == head.lanes
         headers = [parse_header(block.header) for block in here.sequencer.young]
         if head.height:

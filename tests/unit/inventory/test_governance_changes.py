@@ -7,6 +7,7 @@ import pytest
 
 from slt.inventory.evaluate import NeedVetting, UnknownRules
 from slt.inventory.keys import Kind, key
+from slt.inventory.rules.registry import Rule, asked
 from slt.inventory.vetting import BadVetting, Vetted
 from slt.statements.governance import (
     ActivateRules,
@@ -317,3 +318,12 @@ class TestMembers:
         ledger = governed(model="consortium", members=(member(0), member(3)))
         item = change(ReplaceMembers(members=(member(0), member(2))), at=2, approvals=[governor(3)])
         assert decided(ledger, item) == [Code.CHANGE_CONFLICT]
+
+
+def test_a_stateful_rule_counts_in_its_versions_of_the_rule_set() -> None:
+    one = Rule("C99", "error", "test", "A sentence.", references=True, kinds="I", since=2, until=3)
+    assert [version for version in range(1, 6) if one.counts(version)] == [2, 3]
+    assert [version for version in range(1, 6) if one._replace(until=None).counts(version)] == [2, 3, 4, 5]
+    first = asked("I", references=True, profile="iaea", version=1)
+    assert [rule.id for rule, _ in first] == ["C03", "C01", "C02", "C05", "C06", "C07"]
+    assert asked("I", references=True, profile="iaea", version=0) == ()

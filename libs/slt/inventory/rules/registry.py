@@ -44,6 +44,14 @@ class Rule(NamedTuple):
     sense for the next report of the area whose references are good."""
     kinds: str
     """010 of the reports that the rule is about."""
+    since: int = 1
+    """The first version of the rule set that has it."""
+    until: int | None = None
+    """The last one; None: it counts in all later ones."""
+
+    def counts(self, version: int) -> bool:
+        """Whether this version of the rule set has it."""
+        return self.since <= version and (self.until is None or version <= self.until)
 
     @property
     def code(self) -> Code:
@@ -59,16 +67,25 @@ _ASKED: Final[dict[tuple[str, bool], list[tuple[Rule, Check]]]] = {
 
 
 def rule(
-    number: str, reference: str, *, severity: Severity = "error", references: bool = False, kinds: str = "IPMT"
+    number: str,
+    reference: str,
+    *,
+    severity: Severity = "error",
+    references: bool = False,
+    kinds: str = "IPMT",
+    since: int = 1,
+    until: int | None = None,
 ) -> Callable[[Check], Check]:
     """Register a function as rule `number` (C01 to C30). One that can reject has severity "error": its milder
     conflicts say so themselves. One of severity "warning" never rejects, and admission need not ask it; a profile may
-    rule otherwise. `kinds`: the report types (010) that it is about.
+    rule otherwise. `kinds`: the report types (010) that it is about. `since` and `until`: the versions of the rule set
+    that have it; both kinds of rules have one version (slt.reports.rules).
     """
 
     def register(check: Check) -> Check:
         assert check.__doc__, f"{number}: a rule says in its docstring what it asks"
-        made = (Rule(number, severity, reference, check.__doc__.splitlines()[0], references, kinds), check)
+        sentence = check.__doc__.splitlines()[0]
+        made = (Rule(number, severity, reference, sentence, references, kinds, since, until), check)
         for rules in (_RULES, *(_ASKED[kind, references] for kind in kinds)):
             rules.append(made)
             rules.sort(key=lambda pair: place_of(pair[0].code))
@@ -78,13 +95,13 @@ def rule(
 
 
 def registered() -> Sequence[tuple[Rule, Check]]:
-    """Every rule, in the order in which the first that fails gives a verdict its code: C03, C01, C02, C05..."""
+    """Every rule of any version, in the order in which the first that fails gives a verdict its code."""
     return _RULES
 
 
 @lru_cache(512)
-def asked(kind: str, *, references: bool, profile: str) -> tuple[tuple[Rule, Check], ...]:
-    """The rules about reports of this type that are about references, or those that are not, in the same order.
+def asked(kind: str, *, references: bool, profile: str, version: int) -> tuple[tuple[Rule, Check], ...]:
+    """The rules of a version about reports of this type and about references, or not about them, in the same order.
 
     Each has the severity that the profile gives it; those that are off are left out.
     """
@@ -93,7 +110,7 @@ def asked(kind: str, *, references: bool, profile: str) -> tuple[tuple[Rule, Che
     return tuple(
         (rule if ruling == rule.severity else rule._replace(severity=ruling), check)
         for rule, check, ruling in ruled
-        if ruling != "off"
+        if ruling != "off" and rule.counts(version)
     )
 
 
