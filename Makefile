@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help venv demo up down test check bench locks clean
+.PHONY: help venv demo up down test interop check bench locks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,6 +30,16 @@ down: ## stop what `make up` started
 test: venv ## run all tests (unit, simulation, integration, end to end); pytest's summary is the last line
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	    tests/e2e/test_kills.py tests/e2e tests/integration tests/simulation tests/unit
+
+interop: venv tests/interop/sigstore/node_modules/.stamp ## hold verifiers that are not ours to our proofs (needs Go with x/mod, and npm)
+	@command -v go >/dev/null || { echo "Go is missing (Debian: apt install golang-go golang-golang-x-mod-dev)" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/interop
+
+# Without resolved addresses in the lock, npm takes each package from the registry that it is set to, by its hash.
+tests/interop/sigstore/node_modules/.stamp: tests/interop/sigstore/package.json tests/interop/sigstore/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing (Debian: apt install npm)" >&2; exit 1; }
+	npm --prefix $(dir $<) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 check: venv ## lint, formatting, types (mypy strict) and import contracts
 	$(BIN)/ruff check .
@@ -68,5 +78,6 @@ venv: .venv/.stamp ## install everything into .venv (the targets above do it by 
 
 clean: ## stop what is up, and remove everything that make created here
 	@$(MAKE) --no-print-directory down || echo "going on" >&2
+	rm -rf tests/interop/sigstore/node_modules
 	rm -rf .venv .demo .bench build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
