@@ -85,11 +85,12 @@ def show_due(asked: Asked, mba: str, *, date: str) -> None:
             as_day(line["of"]) if len(line["of"]) == 8 else f"{line['of'][:4]}-{line['of'][4:]}",
             as_day(line["due"]),
             "" if line["report"] is None else f"report {line['report']} of {as_day(line['written'])}",
+            line["term"],
             line["rule"],
         )
         for line in said.result
     ]
-    asked.out.table("", ("standing", "MBA", "report", "of", "due", "came", "rule"), rows)
+    asked.out.table("", ("standing", "MBA", "report", "of", "due", "came", "term", "rule"), rows)
     asked.out.say(f"{len(rows)} on {as_day(day)}, as of block {said.as_of_height}.")
 
 

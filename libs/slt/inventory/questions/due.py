@@ -46,6 +46,8 @@ class DueLine:
     """The month, YYYYMM, or the day of the physical inventory."""
     due: str
     """The last day of its term."""
+    term: str
+    """How long that is, in words: the line of `deadlines`."""
     standing: State
     report: int | None
     """Number of the report that came late."""
@@ -166,11 +168,16 @@ def _came_late(area: Mba, profile: Profile, reports: Iterable[BookReport], day: 
             what="change report" if change else "listing" if report.kind == "P" else "balance",
             of=report.period_to[:6] if change else report.period_to,
             due=days_after(end, profile.change_report_days if change else profile.inventory_report_days),
+            term=_term(area, "change report" if change else "listing"),
             standing="came late",
             report=report.number,
             written=report.date,
             rule=_TERM,
         )
+
+
+def _term(area: Mba, what: What) -> str:
+    return next(line.term for line in deadlines(area.profile) if line.what == what)
 
 
 def _line(area: Mba, what: What, of: str, due: str, day: str, rule: str, *, standing: State | None = None) -> DueLine:
@@ -180,6 +187,7 @@ def _line(area: Mba, what: What, of: str, due: str, day: str, rule: str, *, stan
         what=what,
         of=of,
         due=due,
+        term=_term(area, what),
         standing=standing or ("late" if day > due else "due"),
         report=None,
         written="",

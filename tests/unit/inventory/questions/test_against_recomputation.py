@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slt.inventory.questions.asking import ask_balance, ask_inventory, ask_statement
+from slt.inventory.questions.asking import ask_balance, ask_corrections, ask_inventory, ask_statement
 from slt.reports.facts import EntryFacts, Facts
 from slt.reports.signs import BATCH_SIGN, BOOK_SIGN
 from tests.unit.inventory.building import area, entry, report
@@ -132,3 +132,25 @@ async def test_balances_and_statements_close_between_the_books(story: Story, dat
     }
     for line in statement.lines:
         assert line.begin_mg + line.increases_mg - line.decreases_mg + line.adjusted_mg == line.end_mg
+
+
+@settings(max_examples=60)
+@given(story=stories(), data=st.data())
+async def test_chains_hold_every_corrected_entry_once_and_end_in_what_stands(story: Story, data: st.DataObject) -> None:
+    books = ListBooks((AREA,))
+    for facts in story.facts:
+        books.accept(facts)
+    height = data.draw(st.integers(0, books.blocks))
+    entries = [(facts, line) for facts in story.facts[:height] for line in facts.entries]
+    touched = {(facts.number, line.number) for facts, line in entries if line.status != "N"}
+    touched |= {line.target for _, line in entries if line.status in "CD" and line.target is not None}
+    found = await ask_corrections(books, AREA, number=None, entry=None, as_of=height)
+    links = [(link.report, link.entry) for chain in found for link in chain.links]
+    assert sorted(links) == sorted(touched)
+    standing = {(link.report, link.entry) for chain in found for link in chain.links if link.standing == "live"}
+    assert standing == touched & story.live(height).keys()
+    assert all(link.standing != "live" for chain in found for link in chain.links[:-1])
+    for chain in found:
+        last = chain.links[-1]
+        for number, place in [(last.report, last.entry), (chain.links[0].report, chain.links[0].entry)]:
+            assert chain in await ask_corrections(books, AREA, number=number, entry=place, as_of=height)

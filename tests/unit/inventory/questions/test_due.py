@@ -32,6 +32,9 @@ async def test_a_listing_waits_thirty_days_for_its_balance() -> None:
     books = books_of("XLR1-44")
     assert ("balance", "20251215", "20260114", "due") in said(await due(books, "XLR1", "20260114"))
     assert ("balance", "20251215", "20260114", "late") in said(await due(books, "XLR1", "20260115"))
+    assert {line.term for line in await due(books, "XLR1", "20260114") if line.what == "balance"} == {
+        "30 days after the physical inventory"
+    }
     books.accept(facts_of("XLR1-45"))
     assert not [line for line in await due(books, "XLR1", "20260115") if line.what == "balance"]
 
