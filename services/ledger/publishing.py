@@ -96,15 +96,19 @@ class Publisher:
     async def run(self) -> None:
         """Publish whatever is stored, every `every_s`, until cancelled."""
         while True:
-            try:
-                if self._block is None:
-                    await self._recover()
-                await self._step()
-                self._settle()
-            except (OSError, FatalStorage, Broken, LogBroken, Untrue) as error:
-                # The files are a cache: the next round writes them again, from the last edge that was checked.
-                self._sound(f"{type(error).__name__}: {error}")
+            await self.round()
             await asyncio.sleep(self._every_s)
+
+    async def round(self) -> None:
+        """Publish what is stored now. Trouble is told, and the next round tries again."""
+        try:
+            if self._block is None:
+                await self._recover()
+            await self._step()
+            self._settle()
+        except (OSError, FatalStorage, Broken, LogBroken, Untrue) as error:
+            # The files are a cache: the next round writes them again, from the last edge that was checked.
+            self._sound(f"{type(error).__name__}: {error}")
 
     async def scrub(self) -> None:
         """Read one file after the other, for ever, and make again what is not as it should be.
