@@ -15,11 +15,10 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -28,25 +27,16 @@ from fastapi import FastAPI
 
 from services.uniqueness.books.api import make_router
 from services.uniqueness.books.documents import Documents
-from services.uniqueness.books.loading import loading
-from slt.client.folder import Folder
-from slt.client.generate import Plan, Report, World
+from slt.client.generate import Plan
 from slt.client.generate.chance import Chance
-from slt.client.generate.writing import write_beginnings
-from slt.client.local.init import init
-from slt.merkle.hashing import Digest
-from slt.reports.facts import Facts
 from slt.runtime.database import open_engine
-from slt.statements.genesis import Genesis
-from slt.statements.openings import Opening, parse_opening
 from tests.bench import machine
+from tests.bench.books_load import Loaded, begin, load
 from tests.support.postgres import PostgresServer
 
 YEARS: Final = 20
 AREAS: Final = {"reactors": 40, "plants": 4, "stores": 8}
 SAMPLE: Final = 5  # questions of one kind: other batches and areas each time
-ENTRIES_AT_ONCE: Final = 40_000  # of one transaction while loading
-TOLD_EVERY_S: Final = 30.0
 POSTGRES_SETTINGS: Final = ("shared_buffers=512MB", "max_wal_size=4GB", "checkpoint_timeout=30min")
 
 
@@ -57,7 +47,7 @@ class Result:
     database: str
     entries: int = 0
     reports: int = 0
-    load_s: float = 0.0
+    stored_s: float = 0.0  # that the writer was busy, while others shared the machine
     disk_gib: float = 0.0
     cold_s: dict[str, float] = field(default_factory=dict)
     warm_s: dict[str, float] = field(default_factory=dict)
@@ -91,32 +81,41 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".bench"), help="folder of the JSON (default .bench)")
     asked = parser.parse_args()
     plan = Plan(seed=asked.seed, years=YEARS, entries_per_year=max(1, asked.entries // YEARS), **AREAS)
-    results = []
-    for name in ("sqlite", "postgresql") if asked.database == "both" else (asked.database,):
-        results.append(_measure(plan, name))
-        print(_table(results[-1]), flush=True)
+    results = _measure(plan, ("sqlite", "postgresql") if asked.database == "both" else (asked.database,))
     asked.out.mkdir(parents=True, exist_ok=True)
     written = asked.out / f"books-{asked.database}.json"
     written.write_text(json.dumps({"plan": asdict(plan), "runs": [asdict(one) for one in results]}, indent=2) + "\n")
     print(f"written: {written}")
 
 
-def _measure(plan: Plan, name: str) -> Result:
-    with tempfile.TemporaryDirectory(prefix="slt-bench-") as folder:
-        if name == "sqlite":
-            return _run(plan, _sqlite(Path(folder) / "books"), Path(folder))
-        with PostgresServer(*POSTGRES_SETTINGS) as server:
-            return _run(plan, _postgresql(server), Path(folder))
+def _measure(plan: Plan, names: Sequence[str]) -> list[Result]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slt-bench-")))
+        databases = []
+        for name in names:
+            if name == "sqlite":
+                databases.append(_sqlite(folder / "books"))
+            else:
+                databases.append(_postgresql(stack.enter_context(PostgresServer(*POSTGRES_SETTINGS))))
+        genesis, openings = begin(plan, folder)
+        loaded = load(plan, [database.where for database in databases], genesis, openings)
+        size = f"{loaded.entries:,} entries of {loaded.reports:,} reports over {plan.years} years"
+        print(f"{size}, loaded in {loaded.seconds:.0f} s", flush=True)
+        return [
+            _ask_all(plan, database, loaded, stored_s)
+            for database, stored_s in zip(databases, loaded.stored_s, strict=True)
+        ]
 
 
-def _run(plan: Plan, database: Database, folder: Path) -> Result:
-    result = Result(database=database.name)
-    genesis, openings = _begin(World(plan), folder)
-    begin = time.monotonic()
-    batches = asyncio.run(_load(plan, database, genesis, openings, result))
-    result.load_s = round(time.monotonic() - begin, 1)
-    result.disk_gib = round(database.size() / 2**30, 2)
-    for question, paths in _questions(plan, batches).items():
+def _ask_all(plan: Plan, database: Database, loaded: Loaded, stored_s: float) -> Result:
+    result = Result(
+        database=database.name,
+        entries=loaded.entries,
+        reports=loaded.reports,
+        stored_s=stored_s,
+        disk_gib=round(database.size() / 2**30, 2),
+    )
+    for question, paths in _questions(plan, loaded.batches).items():
         cold: list[float] = []
         warm: list[float] = []
         for path in paths:
@@ -127,46 +126,8 @@ def _run(plan: Plan, database: Database, folder: Path) -> Result:
             result.rows[question] = max(rows, result.rows.get(question, 0))
         result.cold_s[question] = round(max(cold), 3)
         result.warm_s[question] = round(max(warm), 3)
+    print(_table(result), flush=True)
     return result
-
-
-def _begin(world: World, folder: Path) -> tuple[Genesis, list[Opening]]:
-    """Genesis and openings as `slt init` makes them of the generated world."""
-    write_beginnings(world, folder / "world")
-    ledger = Folder(folder / "ledger")
-    genesis = init(
-        ledger.root, world_file=folder / "world" / "world.toml", model="private", members=1, now=datetime.now(UTC)
-    )
-    return genesis, [parse_opening(file.read_bytes()) for file in sorted(ledger.openings.glob("*.cbor"))]
-
-
-async def _load(
-    plan: Plan, database: Database, genesis: Genesis, openings: list[Opening], result: Result
-) -> list[tuple[str, str]]:
-    """Feed every report. Returns (area, batch) of some that were shipped, from all years."""
-    batches: list[tuple[str, str]] = []
-    chance = Chance(plan.seed, "asked")
-    told = time.monotonic()
-    async with loading(database.where, genesis, openings) as loader:
-        waiting: list[tuple[int, tuple[Facts]]] = []
-        size = 0
-        for report in World(plan).reports():
-            waiting.append((_time_ms(report, len(waiting)), (_facts(report),)))
-            size += len(report.entries)
-            result.reports += 1
-            result.entries += len(report.entries)
-            shipped = [one.batch for one in report.entries if one.batch and one.code in ("SD", "SF")]
-            if shipped:
-                batches.append((f"{report.state}/{report.mba}", shipped[chance.between(0, len(shipped) - 1)]))
-            if size >= ENTRIES_AT_ONCE:
-                await loader.blocks(waiting)
-                waiting, size = [], 0
-            if time.monotonic() - told > TOLD_EVERY_S:
-                told = time.monotonic()
-                print(f"{database.name}: {report.date}, {result.entries:,} entries", flush=True)
-        if waiting:
-            await loader.blocks(waiting)
-    return batches
 
 
 def _questions(plan: Plan, batches: list[tuple[str, str]]) -> dict[str, list[str]]:
@@ -194,8 +155,7 @@ def _questions(plan: Plan, batches: list[tuple[str, str]]) -> dict[str, list[str
 async def _ask(database: Database, path: str) -> tuple[list[float], int]:
     """Seconds of the first answer on a new engine and of two more, and the lines of the answer."""
     times = []
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(database))
+    async with _client(database) as client:
         for _ in range(3):
             begin = time.monotonic()
             answer = await client.get(path)
@@ -263,35 +223,10 @@ def _files(folder: Path) -> Iterator[Path]:
     return (file for file in folder.rglob("*") if file.is_file())
 
 
-def _facts(report: Report) -> Facts:
-    """What validation would read out of the report's document; the digests name it by its number."""
-    digest = Digest(sha256(f"{report.mba}/{report.number}".encode()).digest())
-    return Facts(
-        rules_version=1,
-        reference_version=1,
-        country=report.state,
-        mba=report.mba,
-        number=report.number,
-        kind=report.kind,
-        period_from=report.period_from,
-        period_to=report.period_to,
-        date=report.date,
-        document_digest=digest,
-        content_digest=digest,
-        entries=report.entries,
-        notes_digest=digest,
-    )
-
-
-def _time_ms(report: Report, place: int) -> int:
-    day = datetime(int(report.date[:4]), int(report.date[4:6]), int(report.date[6:]), tzinfo=UTC)
-    return int(day.timestamp() * 1000) + place
-
-
 def _table(result: Result) -> str:
-    size = f"{result.entries:,} entries of {result.reports:,} reports over {YEARS} years"
+    size = f"{result.entries:,} entries, {result.disk_gib:.1f} GiB"
     lines = [
-        f"\n{result.database}: {size}; loaded in {result.load_s:.0f} s, {result.disk_gib:.1f} GiB",
+        f"\n{result.database}: {size}, stored in {result.stored_s:.0f} s",
         f"  {'question':<42}{'rows':>9}{'cold s':>9}{'warm s':>9}",
     ]
     for question, cold in result.cold_s.items():

@@ -11,7 +11,7 @@ Reports must be in an order in which the ledger would accept them: an area's num
 corrections live.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +30,7 @@ class Loader:
 
     def __init__(self, store: Store, head: Head, areas: dict[tuple[str, str], int]) -> None:
         self._store = store
-        self._areas = areas
+        self.areas = areas
         self.head = head
 
     async def block(self, time_ms: int, reports: Sequence[Facts]) -> None:
@@ -39,17 +39,28 @@ class Loader:
 
     async def blocks(self, blocks: Iterable[tuple[int, Sequence[Facts]]]) -> None:
         """Consecutive blocks, (time_ms, reports) each, in one transaction. Durable on return."""
-        gathered, head = Gathered(), self.head
-        for time_ms, reports in blocks:
-            height, log_size = head.height + 1, head.log_size
-            for place, facts in enumerate(reports, start=log_size):
-                encoded = facts.encoded
-                moment = Moment(height, time_ms, place, sha256(encoded).digest())
-                gathered.add_report(encoded, (), moment, self._areas)
-            block_id = sha256(head.block_id + height.to_bytes(8, "big")).digest()
-            head = Head(height=height, block_id=block_id, log_size=log_size + len(reports), time_ms=time_ms)
+        encoded = ((time_ms, [facts.encoded for facts in reports]) for time_ms, reports in blocks)
+        await self.gathered(*gather_encoded(self.head, encoded, self.areas))
+
+    async def gathered(self, head: Head, gathered: Gathered) -> None:
+        """What `gather_encoded` made of the blocks after `self.head`, perhaps elsewhere. Durable on return."""
         await self._store.commit(self.head.height, head, gathered)
         self.head = head
+
+
+def gather_encoded(
+    head: Head, blocks: Iterable[tuple[int, Sequence[bytes]]], areas: Mapping[tuple[str, str], int]
+) -> tuple[Head, Gathered]:
+    """The rows of consecutive blocks after `head`, (time_ms, encoded facts) each, and the head after them. Pure."""
+    gathered = Gathered()
+    for time_ms, reports in blocks:
+        height, log_size = head.height + 1, head.log_size
+        for place, encoded in enumerate(reports, start=log_size):
+            moment = Moment(height, time_ms, place, sha256(encoded).digest())
+            gathered.add_report(encoded, (), moment, areas)
+        block_id = sha256(head.block_id + height.to_bytes(8, "big")).digest()
+        head = Head(height=height, block_id=block_id, log_size=log_size + len(reports), time_ms=time_ms)
+    return head, gathered
 
 
 @asynccontextmanager
