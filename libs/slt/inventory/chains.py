@@ -45,7 +45,7 @@ class NoEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAccounting:
-    """The entry is there and accounts for nothing: a deletion (D) or one marked invalid (U)."""
+    """The entry is there and accounts for nothing: a deletion (D), or one marked invalid (U) in a change report."""
 
     status: str
     statement_id: bytes
@@ -92,8 +92,9 @@ def find_target(draft: Draft, *, state: str, mba: str, kind: str, number: int, e
     if entry > report.entry_count:
         return NoEntry(entry_count=report.entry_count, statement_id=report.statement_id)
     value = find_entry(draft, report, state, mba, number, entry)
-    if status_of(value) in ("D", "U"):
-        return NotAccounting(status=status_of(value), statement_id=report.statement_id)
+    status = status_of(value)
+    if status == "D" or (status == "U" and kind == "I"):  # in a listing or balance, U says that it is empty
+        return NotAccounting(status=status, statement_id=report.statement_id)
     return Live(number=number, entry=entry, value=value)
 
 

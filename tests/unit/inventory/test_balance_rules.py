@@ -288,6 +288,17 @@ def test_an_empty_listing_and_an_empty_balance_go_together() -> None:
     assert flags(made, balance(42, period=YEAR)) == []
 
 
+def test_an_empty_listing_and_an_empty_balance_of_a_wrong_date_are_deleted() -> None:
+    made = ledger()
+    flags(made, listing(41, on=YEAR[1]))
+    flags(made, balance(42, period=YEAR))
+    assert _head(made).closed == YEAR[1]
+    for kind, number in (("M", 43), ("P", 44)):
+        gone = replace(report(number, deletion((number - 1 if kind == "M" else 41, 1)), kind=kind), period_to=YEAR[1])
+        assert flags(made, gone) == []
+    assert (_head(made).closed, _head(made).pits) == ("20241231", (("20241231", 3),))
+
+
 def test_case_17_two_listings_of_one_physical_inventory_are_flagged() -> None:
     made = ledger()
     flags(made, listing(41, ("B1", {630: 1}), on=YEAR[1]))

@@ -37,7 +37,7 @@ def beginning_is_the_ending_before(case: Case) -> Iterator[Conflict]:
         if not before.closed:
             continue
         for label, told, expected in _beginning_differs(after, before):
-            if label not in _ELEMENTS and ("PB", label) not in after.lines:
+            if label not in _ELEMENTS and label not in after.told("PB"):
                 continue
             yield Conflict(
                 f"PB of label {label} is {format_quantity(told, label)}, and the period before, until {last}, ended "
