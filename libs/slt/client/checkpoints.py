@@ -53,14 +53,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extends:
-    """The log of `new` extends that of `old`: `proof` leads from one to the other."""
+    """The log of `new` extends that of `old`: `proof` leads from one to the other. `first`: nothing was remembered."""
 
     old: Seen
     new: Seen
     proof: tuple[Digest, ...]
+    first: bool = False
 
     @property
     def sentence(self) -> str:
+        if self.first:
+            return f"The first checkpoint seen here is remembered: {self.new.size} entries, root {self.new.root.hex()}."
         if self.old.size == self.new.size:
             return f"Both checkpoints are of one log: {self.old.size} entries, root {self.old.root.hex()}."
         return (
@@ -230,7 +233,7 @@ class Memory:
             last = self.last()
             if last is None:
                 write_durably(self._file, seen.note.encode())
-                return Extends(old=seen, new=seen, proof=())
+                return Extends(old=seen, new=seen, proof=(), first=True)
             try:
                 found = compare(last, seen, log, self._genesis)
             except Contradiction as split:
@@ -245,9 +248,8 @@ class Memory:
 
     def _keep(self, split: Contradiction) -> Path:
         """Write the evidence, once for each contradiction."""
-        notes = {"old.checkpoint": split.old.note, "new.checkpoint": split.new.note}
-        if split.published is not None:
-            notes["published.checkpoint"] = split.published
+        known = {"old": split.old.note, "new": split.new.note, "published": split.published}
+        notes = {f"{name}{SUFFIX}": note for name, note in known.items() if note}  # a size alone was not signed
         name = sha256("".join(notes.values()).encode()).hexdigest()[:16]
         target = self._evidence / f"{SPLIT}{split.old.size}-{split.new.size}-{name}"
         target.mkdir(parents=True, exist_ok=True)

@@ -116,7 +116,8 @@ def save_receipt(identifier: str, *, form: str, out_file: Path, bare: bool, dire
         raise AnswerIsNo(f"{str(error).capitalize()}") from None
     write_durably(out_file, data)
     out.objects([{"statement": statement_id, "form": form, "bare": bare, "file": str(out_file), "bytes": len(data)}])
-    out.say(f"{out_file}: {len(data)} bytes. It proves: {_verdict(proof)}, statement {statement_id}.")
+    kind = f"bare {form}" if bare and form in ("tlog-proof", "cose") else form
+    out.say(f"{out_file}: {kind}, {len(data)} bytes, of statement {statement_id}, which was {_verdict(proof)}.")
 
 
 def _whole_id(identifier: str, folder: Folder) -> str:
