@@ -123,6 +123,7 @@ def test_the_inventory_of_every_area(run: Run) -> None:
     assert code == 0
     assert "5409660G" in out and "2151971G" in out and "3459250G" in out
     assert "2025-12-15" in out and "As of block 19 of 19." in out
+    assert "Nothing on the books then: XLT1." in out
     lines = objects(run, "inventory", "XLF1")
     assert [(line["label"], line["mg"]) for line in lines] == [(630, 2_151_971_000), (670, 94_689_000)]
     assert lines[0]["as_of_height"] == 19

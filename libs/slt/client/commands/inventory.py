@@ -42,6 +42,10 @@ def tell_inventory(inventories: list[Any], out: Output, *, by: str = "category")
     lines: list[Row] = [
         {**line, "stands_on": as_day(one["pit"]) or "nothing yet"} for one in inventories for line in one["lines"]
     ]
+    if empty := [one["mba"] for one in inventories if not one["lines"]]:
+        out.say(f"Nothing on the books then: {', '.join(empty)}.")
+    if not lines:
+        return
     if by == "category":
         rows = [
             (line["mba"], line["stands_on"], str(line["label"]), MATERIALS[line["label"]], line["quantity"])

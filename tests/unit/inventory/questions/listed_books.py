@@ -103,7 +103,11 @@ class ListBooks:
     async def physicals(self, *, state: str, mba: str, as_of: int) -> list[Physical]:
         every = EntryQuery(as_of=as_of, state=state, mba=mba, kinds=frozenset("OPM"), every_version=True)
         (area,) = (one for one in self.mbas if (one.state, one.mba) == (state, mba))
-        rows = [row for row in await self.entries(every) if row.accounts_at(as_of) or row.entry.status == "U"]
+        rows = [
+            row
+            for row in await self.entries(every)
+            if row.entry.status != "D" and (row.to_height is None or row.to_height > as_of)
+        ]
         days = {row.date for row in rows} | ({area.last_pit} if area.last_pit else set())
         return [_physical(day, [row for row in rows if row.date == day], day == area.last_pit) for day in sorted(days)]
 

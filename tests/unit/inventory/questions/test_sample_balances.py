@@ -172,6 +172,17 @@ async def test_an_empty_balance_report_states_nothing_and_agrees() -> None:
     assert (balance.report, balance.listing, balance.lines, balance.differing) == (8, 7, (), ())
 
 
+async def test_an_empty_listing_that_is_deleted_is_no_listing() -> None:
+    books = ListBooks(*world())
+    listing = facts_of("XLT1-7")
+    books.accept(listing)
+    (entry,) = listing.entries
+    books.accept(replace(listing, number=8, entries=(replace(entry, status="D", target=(7, 1)),)))
+    assert (await ask_balance(books, area("XLT1"), pit=None, as_of=1)).listing == 7
+    with pytest.raises(NoAnswer):
+        await ask_balance(books, area("XLT1"), pit=None, as_of=2)
+
+
 async def test_an_area_without_material_drafts_one_empty_entry() -> None:
     books = ListBooks(*world())
     books.accept(facts_of("XLT1-7"))
