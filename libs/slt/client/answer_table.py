@@ -26,7 +26,7 @@ def answer_row(row: Entry, outbox: Outbox) -> tuple[str, ...]:
     return (
         row.file,
         row.mba,
-        str(row.number),
+        str(row.number) if row.mba else "",
         _answer(row, outbox),
         "" if row.height is None else str(row.height),
         "" if row.log_index is None else str(row.log_index),

@@ -118,7 +118,9 @@ class AnswerDesk:
         )
 
     def _body(self, row: Entry) -> bytes:
-        """Salt and document out of the outbox: a file may be gone."""
+        """Salt and document out of the outbox: a file may be gone. A change of the ledger has no body."""
+        if not row.body_z:
+            return b""
         return inflate(row.body_z, bytes_max=self._genesis.parameter("body_bytes_max"))
 
     def _refusals(self, data: bytes, faults: list[str]) -> Iterable[Refused]:

@@ -284,7 +284,8 @@ def keep(folder: Folder, outbox: Outbox, signed: Sequence[Signed], *, files: boo
     if files:
         folder.bodies.mkdir(exist_ok=True)
         for one in signed:
-            write_durably(folder.body_file(one.entry.statement_id), one.body)
+            if one.body:  # a change of the ledger has none
+                write_durably(folder.body_file(one.entry.statement_id), one.body)
     outbox.add(one.entry for one in signed)
 
 

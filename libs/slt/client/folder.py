@@ -6,6 +6,7 @@ outbox.sqlite bodies/ receipts/ reports/                                        
 checkpoints/ evidence/                                                                      what it saw of the log
 """
 
+import glob
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -133,6 +134,11 @@ class Folder:
 
     def key_file(self, identity: str) -> Path:
         return self.keys / f"{identity}.pem"
+
+    def key_files(self, identity: str) -> list[Path]:
+        """Where keys of `identity` may be: the first one, and NAME.ANYTHING.pem of later ones (slt rotate)."""
+        later = sorted(self.keys.glob(f"{glob.escape(identity)}.*.pem"))
+        return [path for path in (self.key_file(identity), *later) if path.is_file() and ".cert." not in path.name]
 
     def body_file(self, statement_id: bytes) -> Path:
         """Salt and document, as hashed."""

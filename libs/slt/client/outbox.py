@@ -92,7 +92,9 @@ class Entry:
 
     @property
     def report(self) -> str:
-        """State, MBA and number, as `sub` hashes them: "XL/XLR1/41"."""
+        """State, MBA and number, as `sub` hashes them: "XL/XLR1/41"; of a change of the ledger what it does."""
+        if not self.mba:
+            return self.file
         return f"{self.state}/{self.mba}/{self.number}"
 
 
@@ -193,6 +195,17 @@ class Outbox:
                 "WHERE statement_id = ? AND standing = 'refused'",
                 [(one,) for one in statement_ids],
             )
+
+    def endorse(self, statement_id: bytes, *, endorsements: bytes, submission_id: bytes) -> bool:
+        """Give a row other endorsements, and have it sent again. False: it has a receipt, or is not there."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            changed = self._db.execute(
+                "UPDATE submissions SET endorsements = ?, submission_id = ?, standing = 'waiting', answered_ms = NULL, "
+                "attempts = 0 WHERE statement_id = ? AND standing IN ('waiting', 'refused')",
+                (endorsements, submission_id, statement_id),
+            ).rowcount
+        return bool(changed)
 
     def answer(
         self, answers: Iterable[Answered], refusals: Iterable[Refused], *, positions: Iterable[tuple[str, str, int]]

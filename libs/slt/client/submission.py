@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 from slt.bus.compression import compress
 from slt.client.errors import WrongUse
 from slt.client.folder import Folder
 from slt.client.outbox import Entry
+from slt.client.signers import signer_of
 from slt.reports import Judgement, Reference
 from slt.reports.euratom import form_of, judge_as
 from slt.reports.limits import STATEMENT_BYTES_MAX, oversize, with_errors
 from slt.statements.cbor import decode, encode
 from slt.statements.genesis import Genesis, Identity
-from slt.statements.signatures import Signer, signer_from_pem
+from slt.statements.signatures import Signer
 from slt.statements.statement import body_digest, make_body, make_statement, parse_statement, subject_of
 from slt.statements.submission import Submission, encode_submissions, message_id
 
@@ -153,20 +153,31 @@ def submission_of(entry: Entry) -> Submission:
 
 
 def choose_identity(
-    genesis: Genesis, folder: Folder, *, state: str, mba: str, called: str, now_s: int
+    genesis: Genesis,
+    folder: Folder,
+    *,
+    state: str,
+    mba: str,
+    called: str,
+    now_s: int,
+    identities: Sequence[Identity] | None = None,
 ) -> tuple[Identity, Signer]:
     """Who signs for this MBA at `now_s`: the identity `called`, or the one reporter for it whose key is in DIR/keys.
 
-    Raises WrongUse when nobody fits, when more than one does, or when the certificate is out of its dates.
+    `identities` are those that the ledger knows now; None: those of genesis. Raises WrongUse when nobody fits, when
+    more than one does, or when the certificate is out of its dates.
     """
-    fits = [one for one in genesis.identities if one.role == "reporter" and one.state == state and mba in one.mbas]
+    known = genesis.identities if identities is None else identities
+    fits = [one for one in known if one.role == "reporter" and one.state == state and mba in one.mbas]
     if called:
-        if called not in {one.name for one in genesis.identities}:
-            raise WrongUse(f"No identity {called!r} on this ledger; there are {_names(genesis.identities)}")
+        if called not in {one.name for one in known}:
+            raise WrongUse(f"No identity {called!r} on this ledger; there are {_names(known)}")
         if called not in {one.name for one in fits}:
             raise WrongUse(f"{called} may not report for {state}/{mba}; {_names(fits) or 'nobody'} may")
         fits = [one for one in fits if one.name == called]
-    here = [one for one in fits if folder.key_file(one.name).is_file()]
+    here = [one for one in fits if folder.key_files(one.name)]
+    if len({one.name for one in here}) < len(here):  # a key was replaced: the one that is here signs
+        here = [one for one in here if signer_of(one, folder) is not None]
     if not here:
         who = _names(fits) or "nobody"
         raise WrongUse(f"{who} may report for {state}/{mba}, and no key of theirs is in {folder.keys}")
@@ -176,19 +187,13 @@ def choose_identity(
     if not chosen.not_before <= now_s <= chosen.not_after:
         ends = datetime.fromtimestamp(chosen.not_after, UTC)
         raise WrongUse(f"The certificate of {chosen.name} is not valid now (it ends {ends:%Y-%m-%d}): have it renewed")
-    return chosen, _signer(chosen, folder.key_file(chosen.name))
-
-
-def _signer(identity: Identity, path: Path) -> Signer:
-    try:
-        signer = signer_from_pem(path.read_bytes())
-    except ValueError as error:
-        raise WrongUse(f"{path} holds no key to sign with: {error}") from None
-    if signer.kid != identity.kid:
+    signer = signer_of(chosen, folder)
+    if signer is None:
         raise WrongUse(
-            f"{path} is not the key in the certificate of {identity.name}: put the key there that was certified"
+            f"{folder.key_file(chosen.name)} is not the key in the certificate of {chosen.name}: put the key there "
+            "that was certified"
         )
-    return signer
+    return chosen, signer
 
 
 def _names(identities: Iterable[Identity]) -> str:

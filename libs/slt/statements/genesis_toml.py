@@ -97,6 +97,24 @@ def write(
     return "\n".join(lines) + "\n"
 
 
+def read_areas(text: str) -> list[Mba]:
+    """The areas of a TOML text with [[mba]] tables and nothing else, for a governance change. Raises GenesisError."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise GenesisError(str(error)) from None
+    _only(tables, frozenset({"mba"}), "file of areas")
+    areas = [_mba(table) for table in _tables(tables, "mba")]
+    if not areas:
+        raise GenesisError("there is no [[mba]] in it")
+    return areas
+
+
+def write_areas(areas: Sequence[Mba]) -> str:
+    """The text that `read_areas` reads."""
+    return "\n".join(line for mba in areas for line in _mba_lines(mba)).lstrip() + "\n"
+
+
 def _member_lines(member: Member) -> list[str]:
     return [
         "",

@@ -28,9 +28,10 @@ from slt.client.folder import Folder, read_genesis
 from slt.client.local.network import working_folder
 from slt.client.outbox import FINAL, WAITING, Entry, Outbox
 from slt.client.output import Output, console
+from slt.client.registry import fetch_registry
 from slt.client.submission import SALT_BYTES, Checked, check, choose_identity, sign
 from slt.reports import day_anywhere
-from slt.statements.genesis import Genesis
+from slt.statements.genesis import Genesis, Identity
 from slt.statements.verdicts import Code, code_of_rule
 
 SENT_WITHIN_S: Final = 15.0  # --no-wait still waits for the broker
@@ -65,21 +66,55 @@ def submit_files(
     checked = [check(str(file), _read(file), genesis, today=today) for file in files]
     with closing(Outbox(folder.outbox_file)) as outbox:
         _stop_on_errors(checked, out)
-        queued = queue(checked, folder, genesis, outbox, called=identity, new=new)
+        identities = _identities(folder) if checked else None
+        queued = queue(checked, folder, genesis, outbox, called=identity, new=new, identities=identities)
         asked_for = queued or [row.statement_id for row in outbox.waiting()]
         if not asked_for:
             out.say("The outbox holds nothing that waits for an answer.")
             return
-        if any(row.standing == WAITING for row in outbox.get(asked_for)):
-            asyncio.run(_send(folder, asked_for, out, wait_s=wait_s))
-        rows = _in_order(outbox.get(asked_for), asked_for)
-        show_answers(rows, outbox, folder, out)
+        rows = _sent_and_shown(asked_for, folder, outbox, out, wait_s=wait_s)
     memory.refuse_after_split()
     _end(rows, folder, waited_s=wait_s)
 
 
+def send_and_show(
+    statement_ids: Sequence[bytes], folder: Folder, outbox: Outbox, out: Output, *, wait_s: float
+) -> None:
+    """Send what waits of these rows, wait, show the answers. Raises AnswerIsNo, Unreachable as `slt submit` ends."""
+    memory = Memory(folder, folder.genesis())
+    memory.refuse_after_split()
+    rows = _sent_and_shown(statement_ids, folder, outbox, out, wait_s=wait_s)
+    memory.refuse_after_split()
+    _end(rows, folder, waited_s=wait_s)
+
+
+def _sent_and_shown(
+    statement_ids: Sequence[bytes], folder: Folder, outbox: Outbox, out: Output, *, wait_s: float
+) -> list[Entry]:
+    if any(row.standing == WAITING for row in outbox.get(statement_ids)):
+        asyncio.run(_send(folder, statement_ids, out, wait_s=wait_s))
+    rows = _in_order(outbox.get(statement_ids), statement_ids)
+    show_answers(rows, outbox, folder, out)
+    return rows
+
+
+def _identities(folder: Folder) -> Sequence[Identity] | None:
+    """Who may sign now, as the member says; None, and so those of genesis, while nobody answers."""
+    try:
+        return asyncio.run(fetch_registry(folder.addresses())).identities
+    except Unreachable:
+        return None
+
+
 def queue(
-    checked: Iterable[Checked], folder: Folder, genesis: Genesis, outbox: Outbox, *, called: str, new: bool
+    checked: Iterable[Checked],
+    folder: Folder,
+    genesis: Genesis,
+    outbox: Outbox,
+    *,
+    called: str,
+    new: bool,
+    identities: Sequence[Identity] | None = None,
 ) -> list[bytes]:
     """Sign what was not signed before and put it into the outbox; find the rows of what was.
 
@@ -102,7 +137,7 @@ def queue(
             continue
         now_ms = time.time_ns() // 1_000_000
         identity, signer = choose_identity(
-            genesis, folder, state=one.state, mba=one.mba, called=called, now_s=now_ms // 1000
+            genesis, folder, state=one.state, mba=one.mba, called=called, now_s=now_ms // 1000, identities=identities
         )
         made = sign(
             one,
