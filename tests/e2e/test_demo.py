@@ -85,6 +85,13 @@ def test_the_demo_shows_a_correction_in_two_times_and_a_refusal(demo: tuple[Fold
     assert "takes batch SP01 out, and entry 1 of report 41" in printed
 
 
+def test_the_demo_ends_with_a_verifier_that_is_not_ours(demo: tuple[Folder, str]) -> None:
+    folder, printed = demo
+    assert "links hold of the tlog-proof" in printed and "links hold of the cose" in printed
+    assert "scitt-cose verified the COSE receipt (RFC 9942): entry 1 of a log of 2" in printed
+    assert {path.suffix for path in (folder.root / "published").iterdir()} == {".tlog-proof", ".cose", ".pem"}
+
+
 def test_the_demo_keeps_every_receipt(demo: tuple[Folder, str]) -> None:
     folder, _ = demo
     assert len(list(folder.receipts.glob("*.receipt"))) == RECEIPTS

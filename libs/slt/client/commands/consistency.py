@@ -21,6 +21,7 @@ from slt.statements.cose_receipts import detach
 from slt.statements.genesis import Genesis
 from slt.statements.receipt_forms import form_of
 from slt.statements.receipts import parse_receipt
+from slt.statements.registry import Member
 from slt.statements.signatures import ed25519_spki, kid_of
 
 SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -77,9 +78,8 @@ def show_keys(*, genesis: Path | None, directory: Path, pem: Path | None, as_jso
     if pem is not None and len(ledger.members) != 1:
         raise WrongUse("--pem writes the key of the one member of a private ledger; --json has the keys of all")
     for member in ledger.members:
-        spki = ed25519_spki(NoteVerifier.from_vkey(member.checkpoint_vkey).public_key)
-        text = _pem(spki)
-        kid = kid_of(spki).hex()
+        text = pem_of(member)
+        kid = kid_of(_spki_of(member)).hex()
         out.objects([{"member": member.name, "vkey": member.checkpoint_vkey, "kid": kid, "pem": text}])
         out.say(f"{member.name}\n  vkey  {member.checkpoint_vkey}\n  kid   {kid}\n{text.rstrip()}")
         if pem is not None:
@@ -150,7 +150,12 @@ def _side(seen: Seen) -> dict[str, Any]:
     return {"size": seen.size, "root": seen.root.hex(), "signed_by": seen.signed_by or None}
 
 
-def _pem(spki: bytes) -> str:
-    key = serialization.load_der_public_key(spki)
+def pem_of(member: Member) -> str:
+    """The public key under which `member` signs checkpoints and COSE receipts."""
+    key = serialization.load_der_public_key(_spki_of(member))
     encoded = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return encoded.decode("ascii")
+
+
+def _spki_of(member: Member) -> bytes:
+    return ed25519_spki(NoteVerifier.from_vkey(member.checkpoint_vkey).public_key)
