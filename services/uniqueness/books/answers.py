@@ -64,8 +64,9 @@ def table(rows: Iterable[object], *, height: int, after: str | None = None) -> R
     names = _columns(flat)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names, restval="", extrasaction="ignore", lineterminator="\r\n")  # RFC 4180
-    writer.writeheader()
-    writer.writerows(flat)
+    if names:  # no row, no column: then nothing is there to be named
+        writer.writeheader()
+        writer.writerows(flat)
     headers = {"SLT-Height": str(height)} | ({"SLT-Next": after} if after else {})
     return Response(text.getvalue().encode(), media_type=f"{CSV_TYPE}; charset=utf-8", headers=headers)
 

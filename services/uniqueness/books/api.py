@@ -17,7 +17,7 @@ Who may ask what comes with authentication over HTTP: until then a member keeps 
 """
 
 from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.uniqueness.books.answers import Answer, wants_csv
 from services.uniqueness.books.asked import (
     BATCH,
+    DATE,
     NUMBER_MAX,
     PAGE,
     Accept,
@@ -43,7 +44,6 @@ from services.uniqueness.books.asked import (
     place,
     said,
 )
-from services.uniqueness.books.documents import Documents
 from services.uniqueness.books.listings import listings
 from services.uniqueness.books.queries import Reading
 from slt.inventory.questions import asking
@@ -66,6 +66,13 @@ PROBLEMS: Final[dict[int | str, dict[str, object]]] = {
     404: {"description": "no such area, report, batch or period: the sentence in `detail` says which there are"},
     422: {"description": "a parameter will not do: the sentence in `detail` says why"},
 }
+
+
+class Documents(Protocol):
+    """Where the documents of reports are kept."""
+
+    async def of(self, report: BookReport) -> bytes | None:
+        """The document as it was reported; None where its body is erased. Raises HTTPException 503."""
 
 
 def make_router(engine: AsyncEngine, documents: Documents, today: Callable[[], str]) -> APIRouter:
@@ -135,7 +142,9 @@ def _balances(router: APIRouter, questions: Questions, today: Callable[[], str])
     async def balances(
         mba: Area,
         accept: Accept = "",
-        date: Annotated[str | None, Query(description="the physical inventory that ends it; none: the latest")] = None,
+        date: Annotated[
+            str | None, Query(pattern=DATE, description="the physical inventory that ends it; none: the latest")
+        ] = None,
         check: Annotated[bool, Query(description="with the listing against the book, which reads every batch")] = True,
         as_of_height: Height = None,
         form: Form = None,
@@ -150,7 +159,9 @@ def _balances(router: APIRouter, questions: Questions, today: Callable[[], str])
     async def draft(
         mba: Area,
         encoder: Annotated[str, Query(min_length=1, max_length=ENCODER_MAX, description="006: who writes it")],
-        date: Annotated[str | None, Query(description="the physical inventory that ends it; none: the latest")] = None,
+        date: Annotated[
+            str | None, Query(pattern=DATE, description="the physical inventory that ends it; none: the latest")
+        ] = None,
         number: Number = None,
         rounded: Annotated[bool, Query(description="in whole units, with adjustments (RAxx)")] = False,
         as_of_height: Height = None,
@@ -171,7 +182,9 @@ def _balances(router: APIRouter, questions: Questions, today: Callable[[], str])
     async def statement(
         accept: Accept = "",
         mba: SomeArea = None,
-        date: Annotated[str | None, Query(description="the half-year that is over on that day; none: today")] = None,
+        date: Annotated[
+            str | None, Query(pattern=DATE, description="the half-year that is over on that day; none: today")
+        ] = None,
         as_of_height: Height = None,
         form: Form = None,
     ) -> Response:
@@ -190,7 +203,9 @@ def _duties(router: APIRouter, questions: Questions, today: Callable[[], str]) -
         accept: Accept = "",
         mba: SomeArea = None,
         since: Day = None,
-        date: Annotated[str | None, Query(description="as one sees them on that day; none: today")] = None,
+        date: Annotated[
+            str | None, Query(pattern=DATE, description="as one sees them on that day; none: today")
+        ] = None,
         as_of_height: Height = None,
         form: Form = None,
     ) -> Response:
@@ -204,7 +219,7 @@ def _duties(router: APIRouter, questions: Questions, today: Callable[[], str]) -
     async def due(
         accept: Accept = "",
         mba: SomeArea = None,
-        date: Annotated[str | None, Query(description="none: today")] = None,
+        date: Annotated[str | None, Query(pattern=DATE, description="none: today")] = None,
         as_of_height: Height = None,
         form: Form = None,
     ) -> Response:

@@ -1,7 +1,10 @@
 """Books out of facts: the sample year, or what a test makes up, in tables and in lists to compare them with."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -46,3 +49,9 @@ async def fill(engine: AsyncEngine, reports: Sequence[Facts], lists: ListBooks, 
 def sample_year() -> tuple[list[Facts], ListBooks]:
     """The reports of the sample year and the corrections after it, in their order, and empty lists for them."""
     return [facts_of(name) for name in (*YEAR, *LATER)], ListBooks(*world())
+
+
+def apart(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` to its end in a loop of its own: for fixtures of a whole module."""
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(lambda: asyncio.run(work())).result()
