@@ -1,16 +1,16 @@
 """The one writer: takes final blocks in order of height, checks them, stores them, and says what to answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, TypeAlias
 
 from services.ledger.checks import Row, sealed
 from services.ledger.core import BadBlock, Examined, Head, examine, one_final_verdict_each
 from services.ledger.receipts import Issued, decided_of_examined, proofs_of_examined
-from services.ledger.rows import StoredBlock, block_row, keys_of, tables_of
+from services.ledger.rows import NO_ERASURES, StoredBlock, block_row, keys_of, tables_of
 from services.ledger.store import Store
 from services.ledger.vetting import Kept, vet_some
 from slt.bus.messages import Block
@@ -22,10 +22,13 @@ from slt.merkle.notes import NoteSigner, sign_note
 from slt.merkle.tree import Frontier
 from slt.statements import cbor
 from slt.statements.genesis import Genesis
+from slt.statements.erasures import BadErasure, verify_erasure
 from slt.statements.headers import genesis_log_entry, parse_header
 from slt.statements.terms import PrivateCertificate
 
 VETTED_AT_ONCE: Final = 32  # statements for one turn of a thread: some milliseconds
+
+Sign: TypeAlias = Callable[[Frontier], str]  # the signed checkpoint over a log
 
 
 class SplitLedger(Exception):
@@ -57,7 +60,7 @@ class Keeper:
         self,
         store: Store,
         genesis: Genesis,
-        signer: NoteSigner,
+        sign: Sign,
         head: Head,
         *,
         pool: Executor,
@@ -65,24 +68,32 @@ class Keeper:
     ) -> None:
         self._store = store
         self._genesis = genesis
-        self._signer = signer
+        self._sign = sign
         self._pool = pool
         self._now_ms = now_ms
         self.head = head
         self.checkpoint = ""  # the latest signed one
 
-    async def take(self, block: Block, *, received_ms: int, published: int) -> Stored:
+    @property
+    def chain_id(self) -> bytes:
+        return self._genesis.chain_id
+
+    async def take(
+        self, block: Block, *, received_ms: int, published: int, erasures: Mapping[bytes, bytes] = NO_ERASURES
+    ) -> Stored:
         """Check and store the block after the head; durable on return. `published` goes with it, see Store.append.
 
-        Raises BadBlock if it does not verify; then nothing of it is stored and the head stays.
+        `erasures`, by statement id, stand in the place of bodies that a member has erased: an archive has them, a
+        block that arrives has none. Raises BadBlock if it does not verify; then nothing of it is stored and the head
+        stays.
         """
         loop = asyncio.get_running_loop()
         examined = await loop.run_in_executor(self._pool, examine, block, self.head, self._genesis)
         ids = [one.statement.id for one in examined.ordered if one.verdict.final]
         one_final_verdict_each(examined, await self._store.finals(ids))
-        kept = await self._vet(examined)
+        kept = await self._vet(examined, erasures)
         checkpoint = self._sign(examined.head.frontier)
-        tables = await loop.run_in_executor(self._pool, _tables, examined, kept, self.head.entries)
+        tables = await loop.run_in_executor(self._pool, _tables, examined, kept, self.head.entries, erasures)
         row = self._row(examined, checkpoint, received_ms)
         await self._store.append(row, tables, keys_of(examined.ordered), published=published)
         self.head, self.checkpoint = examined.head, checkpoint
@@ -105,16 +116,17 @@ class Keeper:
             raise BadBlock(block.height, "certificate", f"another one came, and is not final: {error}") from error
         raise SplitLedger(block.height, stored.block_id, header.block_id)
 
-    async def _vet(self, examined: Examined) -> list[Kept]:
+    async def _vet(self, examined: Examined, erasures: Mapping[bytes, bytes]) -> list[Kept]:
         loop = asyncio.get_running_loop()
         some = [
-            loop.run_in_executor(self._pool, vet_some, examined, begin, begin + VETTED_AT_ONCE)
+            loop.run_in_executor(self._pool, vet_some, examined, begin, begin + VETTED_AT_ONCE, gone)
+        try:
+            gone = {statement_id: verify_erasure(raw, self._genesis) for statement_id, raw in erasures.items()}
+        except BadErasure as error:
+            raise BadBlock(examined.header.height, "erasure", str(error)) from error
             for begin in range(0, len(examined.ordered), VETTED_AT_ONCE)
         ]
         return list(chain.from_iterable(await asyncio.gather(*some)))
-
-    def _sign(self, frontier: Frontier) -> str:
-        return checkpoint_note(self._genesis, frontier, self._signer)
 
     def _row(self, examined: Examined, checkpoint: str, received_ms: int) -> Row:
         return block_row(
@@ -131,13 +143,13 @@ class Keeper:
 
 
 async def open_keeper(
-    store: Store, genesis: Genesis, signer: NoteSigner, *, pool: Executor, now_ms: Callable[[], int]
+    store: Store, genesis: Genesis, sign: Sign, *, pool: Executor, now_ms: Callable[[], int]
 ) -> Keeper:
     """Go on where the stored chain ends; in a new database that is genesis. Raises store.ForeignLedger."""
-    await store.begin(genesis, genesis_row(genesis, signer, now_ms()))
+    await store.begin(genesis, genesis_row(genesis, sign, now_ms()))
     last = await store.last_block()
     head = await head_after(last, store, genesis)
-    keeper = Keeper(store, genesis, signer, head, pool=pool, now_ms=now_ms)
+    keeper = Keeper(store, genesis, sign, head, pool=pool, now_ms=now_ms)
     keeper.checkpoint = last.checkpoint
     return keeper
 
@@ -160,8 +172,8 @@ async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head
     )
 
 
-def genesis_row(genesis: Genesis, signer: NoteSigner | None, now_ms: int) -> Row:
-    """Height 0: the log has its entry 0, and nobody gets a receipt for it. Without a signer there is no checkpoint."""
+def genesis_row(genesis: Genesis, sign: Sign, now_ms: int) -> Row:
+    """Height 0: the log has its entry 0, and nobody gets a receipt for it."""
     frontier = Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))])
     row: Row = {
         "height": 0,
@@ -173,18 +185,24 @@ def genesis_row(genesis: Genesis, signer: NoteSigner | None, now_ms: int) -> Row
         "frontier": frontier.encoded,
         "header": genesis.encoded,
         "certificate": b"",
-        "checkpoint": "" if signer is None else checkpoint_note(genesis, frontier, signer),
+        "checkpoint": sign(frontier),
         "received_ms": now_ms,
         "stored_ms": now_ms,
     }
     return sealed(row)
 
 
-def checkpoint_note(genesis: Genesis, frontier: Frontier, signer: NoteSigner) -> str:
-    """The signed checkpoint over the log of `frontier`. Ed25519 is deterministic: signed twice, it is the same note."""
-    checkpoint = Checkpoint(origin=genesis.origin, size=frontier.size, root=frontier.root())
-    return sign_note(checkpoint.text(), signer)
+def signing(genesis: Genesis, signer: NoteSigner) -> Sign:
+    """Signs checkpoints with our key. Ed25519 is deterministic: signed twice, it is the same note."""
+
+    def sign(frontier: Frontier) -> str:
+        checkpoint = Checkpoint(origin=genesis.origin, size=frontier.size, root=frontier.root())
+        return sign_note(checkpoint.text(), signer)
+
+    return sign
 
 
-def _tables(examined: Examined, kept: list[Kept], first_entry: int) -> dict[str, list[Row]]:
-    return dict(tables_of(examined, kept, first_entry=first_entry))
+def _tables(
+    examined: Examined, kept: list[Kept], first_entry: int, erasures: Mapping[bytes, bytes]
+) -> dict[str, list[Row]]:
+    return dict(tables_of(examined, kept, first_entry=first_entry, erasures=erasures))

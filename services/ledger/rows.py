@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,7 @@ class Findings(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 NO_FINDINGS: Final = Findings(all=[])
+NO_ERASURES: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +124,13 @@ def block_row(examined: Examined, *, first_entry: int, checkpoint: str, received
     return sealed(row)
 
 
-def tables_of(examined: Examined, kept: Sequence[Kept], *, first_entry: int) -> Mapping[str, list[Row]]:
-    """The rows of every table for a block, but for those of `blocks` and `keys`."""
+def tables_of(
+    examined: Examined, kept: Sequence[Kept], *, first_entry: int, erasures: Mapping[bytes, bytes] = NO_ERASURES
+) -> Mapping[str, list[Row]]:
+    """The rows of every table for a block, but for those of `blocks` and `keys`.
+
+    `erasures`, by statement id, stand in the place of bodies that are not there.
+    """
     numbered = list(enumerate(zip(examined.ordered, kept, strict=True), first_entry))
     return {
         "batches": [
@@ -142,6 +149,11 @@ def tables_of(examined: Examined, kept: Sequence[Kept], *, first_entry: int) -> 
         ],
         "entries": [_entry_row(examined.header.height, number, one) for number, (one, _) in numbered],
         "bodies": [sealed({"entry": number, "body_z": kept.body_z}) for number, (_, kept) in numbered if kept.body_z],
+        "erasures": [
+            sealed({"entry": number, "erasure": erasures[one.statement.id]})
+            for number, (one, kept) in numbered
+            if not kept.body_z and one.statement.id in erasures
+        ],
         "facts": [sealed({"entry": number, "facts_z": kept.facts_z}) for number, (_, kept) in numbered if kept.facts_z],
         "findings": [
             sealed({"entry": number, "findings": _packer.encode(_findings_of(one))})

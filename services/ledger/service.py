@@ -18,7 +18,7 @@ from services.ledger.answers import Answers
 from services.ledger.api import make_router
 from services.ledger.config import Config
 from services.ledger.follower import STAGE, Follower, Parts
-from services.ledger.keeper import Keeper, open_keeper
+from services.ledger.keeper import Keeper, open_keeper, signing
 from services.ledger.log_parts import open_log
 from services.ledger.reader import Reader
 from services.ledger.requests import Requests
@@ -37,7 +37,9 @@ MARK_EVERY_S: Final = 5.0  # how old the published mark may grow while no block 
 async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSigner) -> None:
     """Follow, answer and serve until the runtime stops. The caller holds the process lock of the store's folder."""
     with ThreadPoolExecutor(config.verify_threads, thread_name_prefix="verify") as pool:
-        keeper = await open_keeper(store, runtime.genesis, signer, pool=pool, now_ms=runtime.now_ms)
+        keeper = await open_keeper(
+            store, runtime.genesis, signing(runtime.genesis, signer), pool=pool, now_ms=runtime.now_ms
+        )
         runtime.log.info("chain", height=keeper.head.height, block=keeper.head.block_id, entries=keeper.head.entries)
         answers = Answers(
             runtime.bus,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.ledger.checks import Row, sealed
@@ -24,11 +24,16 @@ from slt.statements.verdicts import is_final, parse_verdict
 
 ASKED_AT_ONCE: Final = 500  # parameters of one IN (...): below the limits of both databases
 PUBLISHED: Final = "published"
+FROZEN: Final = "frozen"  # the mark of a ledger that was shut down: nothing is added behind its height
 BESIDE: Final = (BODIES, FACTS, FINDINGS, ERASURES)  # one row at most for an entry, by its number
 
 
 class ForeignLedger(Exception):
     """The database holds the ledger of another genesis file. Nobody may write there: the operator has mixed folders."""
+
+
+class Frozen(Exception):
+    """This ledger was shut down: it is read, and nothing is added to it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +56,26 @@ class Store:
         self._writing = asyncio.Lock()
 
     async def begin(self, genesis: Genesis, first: Row) -> None:
-        """Make `first` the row of height 0 if the database is new. Raises ForeignLedger if it is another genesis's."""
+        """Make `first` the row of height 0 if the database is new.
+
+        Raises ForeignLedger if it is another genesis's, and Frozen if this ledger was shut down.
+        """
         async with self._engine.begin() as connection:
             block_id = await connection.scalar(select(BLOCKS.c.block_id).where(BLOCKS.c.height == 0))
             if block_id is None:
                 await connection.execute(insert(BLOCKS), first)
-                await connection.execute(insert(MARKS), _mark_row(0))
+                await connection.execute(insert(MARKS), _mark_row(PUBLISHED, 0))
             elif bytes(block_id) != genesis.chain_id:
                 raise ForeignLedger(_foreign(bytes(block_id), genesis))
+            frozen = await connection.scalar(select(MARKS.c.value).where(MARKS.c.name == FROZEN))
+            if frozen is not None:
+                raise Frozen(f"this ledger was shut down at height {frozen} (slt freeze): nothing is added any more")
             await self._read_keys(connection)
+
+    async def freeze(self, height: int) -> None:
+        """Shut this ledger down at its last height: no service adds a block from now on. Durable on return."""
+        async with self._writing, self._engine.begin() as connection:
+            await connection.execute(insert(MARKS), _mark_row(FROZEN, height))
 
     async def attach(self, genesis: Genesis) -> None:
         """Read a database that a ledger has filled, and write nothing. Raises ForeignLedger, also when it is empty."""
@@ -87,7 +103,7 @@ class Store:
         new = {kid: spki for kid, spki in keys.items() if kid not in self._keys}
         async with self._writing, self._engine.begin() as connection:
             await connection.execute(insert(BLOCKS), block)
-            for table in (BATCHES, ENTRIES, BODIES, FACTS, FINDINGS):
+            for table in (BATCHES, ENTRIES, *BESIDE):
                 if rows := tables.get(table.name):
                     await connection.execute(insert(table), rows)
             if new:
@@ -314,12 +330,12 @@ def _foreign(chain_id: bytes, genesis: Genesis) -> str:
 
 async def _mark(connection: AsyncConnection, height: int) -> None:
     await connection.execute(
-        update(MARKS).where(MARKS.c.name == PUBLISHED, MARKS.c.value < height).values(_mark_row(height))
+        update(MARKS).where(MARKS.c.name == PUBLISHED, MARKS.c.value < height).values(_mark_row(PUBLISHED, height))
     )
 
 
-def _mark_row(height: int) -> Row:
-    return sealed({"name": PUBLISHED, "value": height})
+def _mark_row(name: str, height: int) -> Row:
+    return sealed({"name": name, "value": height})
 
 
 def _with_all() -> Select[Any]:

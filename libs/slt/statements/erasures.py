@@ -6,7 +6,7 @@ be checked without them. They do not lead back to the salt.
 
     record     [1, chain_id, member, statement id, submission id, body digest, body length, findings salt, facts salt,
                 time_ms, reason]
-    erasure    [record, signature over Tag("ERASURE") || record, service certificate of the ledger]
+    erasure    that record, signed by the ledger service (service_records, "ERASURE")
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,10 @@ from slt.merkle.hashing import Digest
 from slt.statements import shapes
 from slt.statements.cbor import DecodeError, Value, encode
 from slt.statements.genesis import Genesis
-from slt.statements.refusals import BadRefusal, parse_service_certificate, verify_service_certificate
-from slt.statements.signatures import BadSignature, Signer, verify_ed25519
-from slt.statements.tags import tag
+from slt.statements.service_records import RECORD_BYTES_MAX, BadRecord, parse_record, sign_record, verify_record
+from slt.statements.signatures import Signer
 
 REASON_CHARS_MAX: Final = 1_000  # a reference to a decision, not the decision
-ERASURE_BYTES_MAX: Final = 8 * 1024
 BODY_LENGTH_MAX: Final = 2**40 - 1
 ERASER: Final = "ledger"  # the one service that holds bodies
 
@@ -67,14 +65,12 @@ class Erasure:
 
 def sign_erasure(erasure: Erasure, signer: Signer, certificate: bytes) -> bytes:
     """The erasure as it is kept and shown. `certificate` is that of the ledger service whose key `signer` holds."""
-    record = erasure.encoded
-    return encode([record, signer.sign(tag("ERASURE") + record), certificate])
+    return sign_record("ERASURE", erasure.encoded, signer, certificate)
 
 
 def parse_erasure(data: bytes) -> Erasure:
     """Read what an erasure says, without asking whether it is true. Raises DecodeError."""
-    record, _, _ = _parts(data)
-    fields = shapes.opened(record, "erasure", 11, bytes_max=ERASURE_BYTES_MAX)
+    fields = shapes.opened(parse_record(data).record, "erasure", 11, bytes_max=RECORD_BYTES_MAX)
     shapes.version(fields[0], "erasure")
     return Erasure(
         chain_id=shapes.digest(fields[1], "erasure: chain_id"),
@@ -94,25 +90,9 @@ def verify_erasure(data: bytes, genesis: Genesis) -> Erasure:
     """The erasure, if the ledger service of the member that it names signed it. Raises BadErasure."""
     try:
         erasure = parse_erasure(data)
-        record, signature, certificate = _parts(data)
-        by = parse_service_certificate(certificate)
-        verify_service_certificate(by, genesis, at_ms=erasure.time_ms)
-        verify_ed25519(by.key, tag("ERASURE") + record, signature)
-    except (DecodeError, BadRefusal, BadSignature) as error:
+        verify_record("ERASURE", data, genesis, member=erasure.member, service=ERASER, at_ms=erasure.time_ms)
+    except (DecodeError, BadRecord) as error:
         raise BadErasure(f"the erasure record does not hold: {error}") from None
     if erasure.chain_id != genesis.chain_id:
         raise BadErasure(f"the erasure record is of ledger {erasure.chain_id.hex()}, not {genesis.chain_id.hex()}")
-    if (by.member, by.service) != (erasure.member, ERASER):
-        raise BadErasure(
-            f"an erasure of member {erasure.member}'s {ERASER} is signed by member {by.member}'s {by.service}"
-        )
     return erasure
-
-
-def _parts(data: bytes) -> tuple[bytes, bytes, bytes]:
-    record, signature, certificate = shapes.opened(data, "erasure", 3, bytes_max=ERASURE_BYTES_MAX)
-    return (
-        shapes.octets(record, "erasure: record"),
-        shapes.octets(signature, "erasure: signature", 64),
-        shapes.octets(certificate, "erasure: certificate"),
-    )

@@ -152,7 +152,8 @@ def _expected(rows: Rows, examined: Examined, kept: Sequence[Kept], head: Head) 
         received_ms=row["received_ms"],  # our own clock, bound by nothing but the checksum
         stored_ms=row["stored_ms"],
     )
-    tables = tables_of(examined, kept, first_entry=head.entries)
+    tables = dict(tables_of(examined, kept, first_entry=head.entries))
+    del tables["erasures"]  # made once, by hand of an operator: looked at by themselves
     with_body = {row["entry"] for row in (*tables["bodies"], *rows["erasures"])}
     stored = {entry["entry"]: entry for entry in rows["entries"]}
     for entry in tables["entries"]:

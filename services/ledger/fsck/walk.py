@@ -24,7 +24,7 @@ from services.ledger.fsck.faults import (
 )
 from services.ledger.keeper import genesis_row, head_after
 from services.ledger.reader import Reader
-from services.ledger.store import PUBLISHED, Store
+from services.ledger.store import FROZEN, PUBLISHED, Store
 from slt.bus.messages import Block, Malformed
 from slt.merkle.notes import NoteVerifier
 from slt.statements.genesis import Genesis
@@ -73,7 +73,8 @@ class Walk:
         faults += rotten(rows, height=-1)
         faults += check_keys(rows["keys"], self._kids)
         for mark in rows["marks"]:
-            if mark["name"] != PUBLISHED or not 0 <= mark["value"] <= last:
+            good = {PUBLISHED: 0 <= mark["value"] <= last, FROZEN: mark["value"] == last}
+            if not good.get(mark["name"], False):
                 faults.append(_fault("marks", mark, -1, f"it says {mark['value']}, and the last block is {last}"))
         for table, some in (await self._store.rows_of_none(last)).items():
             faults += [_fault(table, row, -1, "no block has this row") for row in some]
@@ -97,7 +98,7 @@ class Walk:
 
     async def _genesis_block(self, rows: Rows) -> tuple[Looked, Head | None]:
         (row,) = rows["blocks"]
-        faults = list(check_genesis(row, genesis_row(self._genesis, None, 0), self._verifier))
+        faults = list(check_genesis(row, genesis_row(self._genesis, lambda _: "", 0), self._verifier))
         block = await self._store.block(0)
         assert block is not None, "its row was read a moment ago"
         head = None if faults else await head_after(block, self._store, self._genesis)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ledger.config import Config
-from services.ledger.keeper import genesis_row
+from services.ledger.keeper import genesis_row, signing
 from services.ledger.store import ForeignLedger, Store
 from services.ledger.tables import APPEND_ONLY, METADATA
 from slt.bus.memory import MemoryBroker
@@ -84,7 +84,8 @@ async def test_the_mark_never_goes_back(filled: AsyncEngine) -> None:
 async def test_a_database_of_another_ledger_is_refused(filled: AsyncEngine) -> None:
     other = make_world("another ledger")
     with pytest.raises(ForeignLedger, match="the genesis file is"):
-        await Store(filled).begin(other.genesis, genesis_row(other.genesis, other.checkpoint, 0))
+        row = genesis_row(other.genesis, signing(other.genesis, other.checkpoint), 0)
+        await Store(filled).begin(other.genesis, row)
 
 
 async def test_the_migrated_schema_is_the_one_that_the_code_reads(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A whole ledger as one file, and back: python -m services.ledger.archive"""
