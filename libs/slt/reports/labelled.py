@@ -72,4 +72,7 @@ def _fault(raw: RawEntry, labels: Mapping[str, str]) -> str:
         return "it does not begin with label 001"
     if len(labels) < len(raw.elements):
         return "a label stands twice in it"
+    for label, content in labels.items():
+        if not content.isascii() or not _CONTENT.fullmatch(content):
+            return f"label {label} has a line end or a character beyond ASCII"
     return ""

@@ -22,6 +22,9 @@ COLUMNS: Final = {"batch": "446", "kmp": "407", "material": "430", "items": "470
 
 OBLIGATION: Final = "obligation"
 
+COLUMNS_MAX: Final = len(COLUMNS) + len(WEIGHTS) + 1
+"""Columns of a table: those above, one for each weight label, and the obligation."""
+
 _OBLIGATION: Final = re.compile(r"[A-Z0-9]{0,2}")
 
 PROBLEMS_MAX: Final = 20
@@ -60,6 +63,8 @@ def opening_from_csv(text: str, mba: str, pit: str) -> Opening:
 
 def _check_heading(columns: object) -> None:
     names = list(columns) if isinstance(columns, list) else []
+    if len(names) > COLUMNS_MAX:
+        raise BadOpening(f"the heading has {len(names)} columns, and there are {COLUMNS_MAX} at most. Correct it.")
     missing = [name for name in COLUMNS if name not in names]
     unknown = [name for name in names if name not in COLUMNS and name not in WEIGHTS and name != OBLIGATION]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -37,6 +37,8 @@ def read(text: str) -> dict[str, Any]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GenesisError(f"the genesis is not TOML: {error}") from None
+    except RecursionError:
+        raise GenesisError("the genesis is not TOML: brackets stand within brackets without end") from None
     _only(table, _TOP, "genesis")
     authority = _table(table, "term_authority", "genesis")
     _only(authority, frozenset({"threshold", "keys"}), "term_authority")

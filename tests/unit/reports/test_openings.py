@@ -47,6 +47,7 @@ def test_a_heading_alone_is_an_empty_inventory() -> None:
         ("batch,kmp,material\n", "missing: items"),
         (HEADING.replace("670", "671"), "unknown: 671"),
         (HEADING.replace("670", "630"), "twice: 630"),
+        (",".join(["630"] * 100) + "\n", "100 columns"),
         (HEADING + "rc01,B,B/Q/4/G,1,1G,1G\n", "line 2: batch: Small letters"),
         (HEADING + "RC01,B,BQ4G,1,1G,1G\n", "line 2: material"),
         (HEADING + "RC01,B,B/Q/4/G,one,1G,1G\n", "line 2: items"),

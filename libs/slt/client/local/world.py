@@ -84,6 +84,8 @@ def read_world(path: Path) -> World:
         raise WrongUse(f"{path} is missing") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: {error}") from None
+    except RecursionError:
+        raise WrongUse(f"{path}: brackets stand within brackets without end") from None
     root = _Table(str(path), table, path.parent)
     world = World(
         origin=root.text("origin"),
