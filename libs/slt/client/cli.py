@@ -11,7 +11,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 import slt
-from slt.client import cli_books, cli_governance
+from slt.client import cli_books, cli_governance, cli_log
 from slt.client.errors import UNREACHABLE, ClientError, WrongUse
 from slt.client.options import Dir, Json
 
@@ -314,6 +314,7 @@ def _log_key(
 
 
 cli_books.register(app)
+cli_log.register(app, log)
 cli_governance.register(app)
 
 

@@ -86,7 +86,7 @@ def test_term_and_service_certificates_hold_under_genesis(tmp_path: Path) -> Non
 def test_every_private_key_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     folder = make(tmp_path / "ledger")
     private = [path for path in folder.root.rglob("*.pem") if b"PRIVATE KEY" in path.read_bytes()]
-    assert len(private) == len(folder.genesis().identities) + len(SERVICES) + 5  # anchor, term, three of the member
+    assert len(private) == len(folder.genesis().identities) + len(SERVICES) + 6  # anchor, term, four of the member
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
 
 

@@ -22,6 +22,7 @@ from slt.client.local.keys import (
     check_issued,
     key_from_pem,
     new_anchor,
+    new_cosigner_key,
     new_key,
     private_pem,
     seconds,
@@ -29,6 +30,8 @@ from slt.client.local.keys import (
 )
 from slt.client.local.sample import sample_folder
 from slt.client.local.world import World, WorldIdentity, WorldMba, read_world
+from slt.client.log_policy import LOG_POLICY, policy_text
+from slt.merkle.cosignatures import cosigner_key_from_pem, member_cosigner_name
 from slt.merkle.notes import NoteSigner
 from slt.reports.openings import opening_from_csv
 from slt.reports.rules import RULES_VERSION
@@ -74,6 +77,7 @@ class MemberKeys:
     governance: bytes
     consensus: bytes
     checkpoint: bytes
+    cosigner: bytes
     term_authority: bytes
 
 
@@ -122,6 +126,7 @@ def _build(folder: Folder, world: World, *, now: datetime) -> Genesis:
         governance=private_pem(new_key()),
         consensus=private_pem(new_key()),
         checkpoint=private_pem(new_key()),
+        cosigner=private_pem(new_cosigner_key()),
         term_authority=private_pem(new_key()),
     )
     anchors = _anchors(world, now=now)
@@ -284,8 +289,11 @@ def _write_member(folder: Folder, genesis: Genesis, keys: MemberKeys, *, now_ms:
         ("governance", keys.governance),
         ("consensus", keys.consensus),
         ("checkpoint", keys.checkpoint),
+        ("cosigner", keys.cosigner),
     ):
         write_private(folder.member / "keys" / f"{name}.pem", pem)
+    cosigner = cosigner_key_from_pem(member_cosigner_name(genesis.origin, MEMBER), keys.cosigner).cosigner
+    write_durably(folder.root / LOG_POLICY, policy_text(genesis, cosigner).encode())
     governance = signer_from_pem(keys.governance)
     for service in SERVICES:
         pem = private_pem(new_key())

@@ -49,7 +49,12 @@ def new_key(algorithm: str = "ed25519") -> PrivateKey:
             )
 
 
-def private_pem(key: PrivateKey) -> bytes:
+def new_cosigner_key() -> mldsa.MLDSA44PrivateKey:
+    """A fresh key that cosigns checkpoints (c2sp.org/tlog-cosignature asks new cosigners for ML-DSA-44)."""
+    return mldsa.MLDSA44PrivateKey.generate()
+
+
+def private_pem(key: PrivateKey | mldsa.MLDSA44PrivateKey) -> bytes:
     """PKCS #8, unencrypted: the file's mode protects it (files.write_private)."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -57,6 +57,8 @@ def service_environment(
             settings["SLT_TERM_CERTIFICATE"] = str((folder.member / "term.cbor").resolve())
         case "ledger":
             settings["SLT_CHECKPOINT_KEY"] = str((member_keys / "checkpoint.pem").resolve())
+            if (member_keys / "cosigner.pem").exists():  # a folder of an older version has none
+                settings["SLT_COSIGNER_KEY"] = str((member_keys / "cosigner.pem").resolve())
         case _:
             pass
     return {**os.environ, **settings, **extra}
