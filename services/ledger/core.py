@@ -6,19 +6,21 @@ statement of it: signature, endorsements, body, facts, findings. A block passes 
 The state root is beyond an outsider: `slt fsck` replays that. Section 4.6 of the architecture.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NoReturn
 
 from slt.bus.messages import Block, Item, WireFinding
 from slt.consensus.certificates import CertificateError, verify_certificate
+from slt.consensus.charter import Charter
 from slt.consensus.terms import Terms
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements import cbor, governance
 from slt.statements.batches import Batch, BatchEntry, batch_digest, batch_sign_bytes, parse_batch
 from slt.statements.genesis import Genesis
+from slt.statements.governance import Announcement
 from slt.statements.headers import Header, parse_header
 from slt.statements.signatures import BadSignature, verify_ed25519
 from slt.statements.tags import list_root
@@ -60,6 +62,7 @@ class Head:
     time_ms: int
     entries: int  # statements ordered so far
     frontier: Frontier  # of the log
+    charter: Charter  # parameters and versions, as the log says
     chains: Mapping[int, ChainHead] = field(default_factory=dict)  # by author
     terms: Terms = field(default_factory=Terms)  # that blocks were certified under: a deposed sequencer is refused
 
@@ -99,6 +102,9 @@ class Examined:
 def examine(block: Block, head: Head, genesis: Genesis) -> Examined:
     """Check `block` as the one after `head`, but for what `vet` checks. Raises BadBlock at the first fault."""
     header = _header(block, head, genesis)
+    charter = head.charter.at(header.height)
+    if header.parameters_root != charter.parameters_root:
+        bad(header, "parameters", "its parameters are not those that genesis and the changes in the log give")
     terms = _certificate(block, header, head, genesis)
     batches, chains = _batches(block, head, header, genesis)
     ordered = _ordered(block, header, [given.batch for given in batches], genesis)
@@ -121,10 +127,17 @@ def examine(block: Block, head: Head, genesis: Genesis) -> Examined:
             time_ms=header.time_ms,
             entries=head.entries + len(ordered),
             frontier=after,
+            charter=charter.announced(_accepted_changes(ordered)),
             chains=chains,
             terms=terms,
         ),
     )
+
+
+def _accepted_changes(ordered: Sequence[Ordered]) -> Iterator[Announcement]:
+    for one in ordered:
+        if one.verdict.code == Code.ACCEPTED and isinstance(one.statement, governance.GovernanceStatement):
+            yield one.statement.announcement
 
 
 def one_final_verdict_each(examined: Examined, spent: Collection[bytes]) -> None:

@@ -15,20 +15,22 @@ from services.ledger.store import Store
 from services.ledger.vetting import Kept, vet_some
 from slt.bus.messages import Block
 from slt.consensus.certificates import CertificateError, verify_certificate
+from slt.consensus.charter import Charter
 from slt.consensus.terms import Terms
 from slt.merkle.checkpoints import Checkpoint
 from slt.merkle.hashing import leaf_hash
 from slt.merkle.notes import NoteSigner, sign_note
 from slt.merkle.tree import Frontier
 from slt.statements import cbor
-from slt.statements.genesis import Genesis
 from slt.statements.erasures import BadErasure, verify_erasure
+from slt.statements.genesis import Genesis
+from slt.statements.governance import parse_governance
 from slt.statements.headers import genesis_log_entry, parse_header
 from slt.statements.terms import PrivateCertificate
 
-VETTED_AT_ONCE: Final = 32  # statements for one turn of a thread: some milliseconds
-
 Sign: TypeAlias = Callable[[Frontier], str]  # the signed checkpoint over a log
+
+VETTED_AT_ONCE: Final = 32  # statements for one turn of a thread: some milliseconds
 
 
 class SplitLedger(Exception):
@@ -118,12 +120,12 @@ class Keeper:
 
     async def _vet(self, examined: Examined, erasures: Mapping[bytes, bytes]) -> list[Kept]:
         loop = asyncio.get_running_loop()
-        some = [
-            loop.run_in_executor(self._pool, vet_some, examined, begin, begin + VETTED_AT_ONCE, gone)
         try:
             gone = {statement_id: verify_erasure(raw, self._genesis) for statement_id, raw in erasures.items()}
         except BadErasure as error:
             raise BadBlock(examined.header.height, "erasure", str(error)) from error
+        some = [
+            loop.run_in_executor(self._pool, vet_some, examined, begin, begin + VETTED_AT_ONCE, gone)
             for begin in range(0, len(examined.ordered), VETTED_AT_ONCE)
         ]
         return list(chain.from_iterable(await asyncio.gather(*some)))
@@ -161,12 +163,15 @@ async def head_after(block: StoredBlock, store: Store, genesis: Genesis) -> Head
         header = parse_header(block.header)
         time_ms = header.time_ms
         terms = terms.with_term(PrivateCertificate.from_value(cbor.decode(block.certificate)).term, genesis)
+    changes = [parse_governance(statement).announcement for statement in await store.changes(block.height)]
+    charter = Charter.of(genesis).announced(changes)
     return Head(
         height=block.height,
         block_id=block.block_id,
         time_ms=time_ms,
         entries=block.first_entry + block.entries,
         frontier=block.after,
+        charter=charter.at(block.height),
         chains=await store.chain_heads(block.height),
         terms=terms,
     )

@@ -168,6 +168,18 @@ class Store:
         )
         return {row["author"]: ChainHead(seq=row["seq"], digest=bytes(row["digest"])) for row in rows}
 
+    async def changes(self, height: int) -> list[bytes]:
+        """The accepted governance statements of the blocks up to `height`, in their order.
+
+        They are those without a body; the literal 0 lets both databases use the index of these few rows.
+        """
+        rows = await self._rows(
+            select(ENTRIES.c.statement)
+            .where(ENTRIES.c.body_length == literal_column("0"), ENTRIES.c.code == 0, ENTRIES.c.height <= height)
+            .order_by(ENTRIES.c.entry)
+        )
+        return [bytes(row["statement"]) for row in rows]
+
     async def batches(self, height: int) -> list[StoredBatch]:
         rows = await self._rows(select(BATCHES).where(BATCHES.c.height == height).order_by(BATCHES.c.position))
         return [

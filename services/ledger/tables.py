@@ -82,6 +82,13 @@ ENTRIES: Final = Table(
 )
 Index("entries_by_statement", ENTRIES.c.statement_key)
 Index("entries_by_submission", ENTRIES.c.submission_key)
+# Governance statements: the few that have no body. Who starts reads them, and knows the ledger's parameters.
+Index(
+    "entries_without_body",
+    ENTRIES.c.entry,
+    sqlite_where=ENTRIES.c.body_length == 0,
+    postgresql_where=ENTRIES.c.body_length == 0,
+)
 
 
 def _beside(name: str, *columns: Column[bytes]) -> Table:

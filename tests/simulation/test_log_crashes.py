@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.ledger.cosigning import OutsideWitnesses
-from services.ledger.keeper import checkpoint_note
+from services.ledger.keeper import signing
 from services.ledger.leaves import Leaves
 from services.ledger.publishing import Publisher, Signers
 from services.ledger.rows import StoredBlock
@@ -54,7 +54,7 @@ class Chain:
                 StoredBlock(
                     height=height, block_id=b"", time_ms=0, first_entry=max(0, before.size - 1),
                     entries=size - before.size, before=before, after=after, header=b"", certificate=b"",
-                    checkpoint=checkpoint_note(WORLD.genesis, after, WORLD.checkpoint), received_ms=0, stored_ms=0,
+                    checkpoint=signing(WORLD.genesis, WORLD.checkpoint)(after), received_ms=0, stored_ms=0,
                 )
             )  # fmt: skip
             before = after

@@ -1,11 +1,12 @@
 """Receipts of a `blocks.Chain`, made by the ledger's own code without its database."""
 
 from services.ledger.core import Examined, Head, examine
-from services.ledger.keeper import checkpoint_note
+from services.ledger.keeper import signing
 from services.ledger.receipts import decided_of_examined, proofs_of_examined
 from services.ledger.rows import keys_of
 from services.ledger.vetting import vet_some
 from slt.bus.messages import Block
+from slt.consensus.charter import Charter
 from slt.merkle.hashing import leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements.headers import genesis_log_entry
@@ -20,6 +21,7 @@ def genesis_head(world: World) -> Head:
         block_id=genesis.chain_id,
         time_ms=0,
         entries=0,
+        charter=Charter.of(genesis),
         frontier=Frontier.EMPTY.extended([leaf_hash(genesis_log_entry(genesis.origin, genesis.chain_id))]),
     )
 
@@ -36,6 +38,6 @@ def receipts_of(world: World, chain: Chain, block: Block) -> dict[bytes, bytes]:
     """The receipt of every statement of `block` with a final verdict, by statement id."""
     checked = examined(world, chain, block)
     kept = vet_some(checked, 0, len(checked.ordered))
-    proofs = proofs_of_examined(checked, checkpoint_note(world.genesis, checked.head.frontier, world.checkpoint))
+    proofs = proofs_of_examined(checked, signing(world.genesis, world.checkpoint)(checked.head.frontier))
     issued = proofs.issued(decided_of_examined(checked, kept), keys_of(checked.ordered))
     return {one.statement_id: one.receipt for one in issued}

@@ -26,6 +26,7 @@ from slt.bus.messages import (
     encode,
 )
 from slt.bus.subjects import ADMITTED, BLOCK_GET, BLOCK_YOUNG, EVALUATE, STATE_CHANGED, STATE_GET
+from slt.consensus.charter import Charter
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.tree import Frontier
 from slt.statements.governance import Announcement
@@ -65,6 +66,7 @@ class Ledger:
             block_id=genesis.chain_id,
             time_ms=0,
             entries=0,
+            charter=Charter.of(genesis),
             frontier=Frontier.EMPTY.extended([entry]),
         )
 

@@ -162,6 +162,11 @@ def a_block_that_changes_the_member_set(block: Block, world: World) -> Block:
     return with_header(block, world, next_members_root=seed("other"))
 
 
+@wrong("parameters", "its parameters")
+def a_block_with_other_parameters(block: Block, world: World) -> Block:
+    return with_header(block, world, parameters_root=seed("other"))
+
+
 @wrong("evidence", "evidence")
 def a_block_with_evidence(block: Block, world: World) -> Block:
     return with_header(block, world, evidence_root=seed("other"))
