@@ -263,6 +263,9 @@ def _verify(
     statement: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The log's entry, which a bare tlog-proof does not hold.")
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who must have cosigned the checkpoint (c2sp.org/tlog-policy).")
+    ] = None,
     directory: Annotated[
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Compare with the checkpoint remembered there, asking its log."),
@@ -273,7 +276,7 @@ def _verify(
     from slt.client.commands import answers
 
     answers.verify_receipts(
-        receipts, genesis=genesis, body=body, statement=statement, directory=directory, as_json=as_json
+        receipts, genesis=genesis, body=body, statement=statement, policy=policy, directory=directory, as_json=as_json
     )
 
 

@@ -10,6 +10,7 @@ from slt.consensus.forms import to_json as place_object
 from slt.consensus.links import Line, lines_of_broken
 from slt.consensus.proof import Proof
 from slt.consensus.receipts import BrokenLink, VerifierCache
+from slt.merkle.policy import BadPolicy, Policy, parse_policy
 from slt.statements.genesis import Genesis
 from slt.statements.governance import Ordered
 from slt.statements.receipt_forms import Form, form_of
@@ -60,21 +61,23 @@ def verify_file(
     *,
     body: Path | None = None,
     statement: Path | None = None,
+    policy: Path | None = None,
     cache: VerifierCache | None = None,
 ) -> Verified:
     """Check every link of the receipt in a file. A broken link is an answer, not an error.
 
-    `statement` is the file of the entry that a bare tlog-proof is about. Raises WrongUse when a file cannot be read, or
-    when a bare tlog-proof comes without its entry: then there is nothing to answer about.
+    `statement` is the file of the entry that a bare tlog-proof is about, `policy` a tlog-policy. Raises WrongUse when a
+    file cannot be read, or when a bare tlog-proof comes without its entry: then there is nothing to answer about.
     """
     data = read(receipt)
     document = None if body is None else read(body)
     entry = None if statement is None else read(statement)
+    rules = None if policy is None else _policy(policy)
     order = order_of(data)
     if form_of(data) == "tlog-proof" and entry is None and "receipt" not in order:
         raise WrongUse(f"{receipt} is a bare tlog-proof: name the statement that it is about with --statement FILE")
     try:
-        found = verify_any(data, genesis, body=document, entry=entry, cache=cache)
+        found = verify_any(data, genesis, body=document, entry=entry, policy=rules, cache=cache)
     except BrokenLink as broken:
         lines = lines_of_broken(broken, order)
         return Verified(receipt=receipt, form=form_of(data), lines=lines, broken=broken)
@@ -87,6 +90,13 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WrongUse(f"{error.filename}: {error.strerror}") from None
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return parse_policy(read(path))
+    except BadPolicy as error:
+        raise WrongUse(f"{path}: {error}") from None
 
 
 def _object(found: Found) -> dict[str, Any]:

@@ -6,7 +6,7 @@ answer say what is missing: verdict, findings, and that the block is final.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from slt.consensus.links import LINKS, Line, body_line, held, lines_of, not_proved
@@ -16,6 +16,7 @@ from slt.merkle.checkpoints import BadCheckpoint, Checkpoint, parse_checkpoint
 from slt.merkle.ed25519 import BadSignature, verify_ed25519
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.notes import NoteError, NoteVerifier, open_note
+from slt.merkle.policy import Policy, PolicyNotMet
 from slt.merkle.proofs import ProofError, root_of_path, verify_inclusion
 from slt.merkle.tlog_proof import BadTlogProof, TlogProof, parse_tlog_proof
 from slt.statements.cbor import DecodeError
@@ -83,42 +84,62 @@ def verify_any(
     *,
     body: bytes | None = None,
     entry: bytes | None = None,
+    policy: Policy | None = None,
     cache: VerifierCache | None = None,
 ) -> Found:
     """Check every link of a receipt in any form and return what it proves. Raises BrokenLink at the first that breaks.
 
     `body` (salt and document) is compared with what the statement names. `entry` is the statement that a bare
-    tlog-proof is about, which is not in it; given with any other form, it must be the statement inside.
+    tlog-proof is about, which is not in it; given with any other form, it must be the statement inside. `policy` says
+    who must have cosigned the checkpoint besides the member.
     """
     form = form_of(data)
     match form:
         case "v1":
             proof = verify_receipt(data, genesis, body=body, cache=cache)
-            _same_entry(entry, parse_receipt(data).statement)
-            return Found(form=form, statement=None, proof=proof, place=None, lines=lines_of(proof))
+            receipt = parse_receipt(data)
+            _same_entry(entry, receipt.statement)
+            found = Found(form=form, statement=None, proof=proof, place=None, lines=lines_of(proof))
+            note: str | None = receipt.checkpoint
         case "tlog-proof":
-            return _tlog_proof(data, genesis, body=body, entry=entry, cache=cache)
+            found, note = _tlog_proof(data, genesis, body=body, entry=entry, cache=cache)
         case "cose":
-            return _cose(data, genesis, body=body, entry=entry, cache=cache)
+            found, note = _cose(data, genesis, body=body, entry=entry, cache=cache)
+    return replace(found, lines=(*found.lines, _policy(note, policy, genesis)))
+
+
+def _policy(note: str | None, policy: Policy | None, genesis: Genesis) -> Line:
+    if policy is None:
+        return not_proved("policy", "No policy on witnesses was given: who else has seen this log is not looked at.")
+    if note is None:
+        raise BrokenLink("policy", "A bare COSE receipt holds no checkpoint that witnesses could have cosigned.")
+    try:
+        opened = policy.check(note, [NoteVerifier.from_vkey(member.checkpoint_vkey) for member in genesis.members])
+    except (NoteError, PolicyNotMet) as error:
+        raise BrokenLink("policy", f"The policy is not met: {error}.") from error
+    names = ", ".join(f"{one.cosigner.name} ({moment(one.time_s * 1000, whole=True)})" for one in opened.cosignatures)
+    return held(
+        "policy", f"The policy is met. Cosigned by {names}." if names else "The policy asks for no cosignature."
+    )
 
 
 def order_of(data: bytes) -> tuple[str, ...]:
     """The links that verify_any looks at in `data`, in order; for telling which held before one broke."""
     form = form_of(data)
     if form == "v1":
-        return V1
+        return (*V1, "policy")
     try:
         carried = parse_tlog_proof(data).extra if form == "tlog-proof" else detach(data).evidence
     except (BadTlogProof, DecodeError):
         carried = b""
     if carried is None:
-        return ("form", "statement", "ledger", "body", "key", "signature", *PUBLISHED[form])
-    return ("form", *V1, "agreement", *PUBLISHED[form])
+        return ("form", "statement", "ledger", "body", "key", "signature", *PUBLISHED[form], "policy")
+    return ("form", *V1, "agreement", *PUBLISHED[form], "policy")
 
 
 def _tlog_proof(
     data: bytes, genesis: Genesis, *, body: bytes | None, entry: bytes | None, cache: VerifierCache | None
-) -> Found:
+) -> tuple[Found, str]:
     try:
         read = parse_tlog_proof(data)
     except BadTlogProof as error:
@@ -129,15 +150,17 @@ def _tlog_proof(
 
     first = held("form", f"The bytes are a tlog-proof of entry {read.index} of a log.")
     if read.extra is not None:
-        return _full("tlog-proof", first, read.extra, genesis, (read.index, place), body=body, entry=entry, cache=cache)
+        published = (read.index, place)
+        found = _full("tlog-proof", first, read.extra, genesis, published, body=body, entry=entry, cache=cache)
+        return found, read.note
     if entry is None:
         raise BrokenLink("statement", "A bare tlog-proof does not hold its entry: give the statement beside it.")
-    return _bare("tlog-proof", first, entry, genesis, place, body=body)
+    return _bare("tlog-proof", first, entry, genesis, place, body=body), read.note
 
 
 def _cose(
     data: bytes, genesis: Genesis, *, body: bytes | None, entry: bytes | None, cache: VerifierCache | None
-) -> Found:
+) -> tuple[Found, str | None]:
     try:
         read = detach(data)
         receipt = parse_cose_receipt(read.receipts[0]) if read.receipts else None
@@ -152,10 +175,11 @@ def _cose(
     first = held("form", f"The bytes are a statement with {what} attached.")
     if read.evidence is None:
         _same_entry(entry, read.statement)
-        return _bare("cose", first, read.statement, genesis, place, body=body)
+        return _bare("cose", first, read.statement, genesis, place, body=body), None
     _same_entry(entry, read.statement)
     published = None if receipt is None else (receipt.index, place)
-    return _full("cose", first, read.evidence, genesis, published, body=body, entry=read.statement, cache=cache)
+    found = _full("cose", first, read.evidence, genesis, published, body=body, entry=read.statement, cache=cache)
+    return found, parse_receipt(read.evidence).checkpoint
 
 
 def _full(

@@ -49,6 +49,7 @@ Link: TypeAlias = Literal[
     "agreement",  # the receipt v1 that it carries is about the same statement, at the same index
     "published place",  # the path leads from the statement to a root
     "published signature",  # a member of genesis signed that size and root, for this ledger
+    "policy",  # of any form: those have cosigned the checkpoint whom the reader's policy asks for
 ]
 
 

@@ -5,10 +5,16 @@ import pytest
 from slt.consensus.forms import NOT_IN_BARE, Found, order_of, verify_any
 from slt.consensus.links import lines_of_broken
 from slt.consensus.receipts import BrokenLink
+from slt.merkle.cosignatures import cosigner_key_from_seed
+from slt.merkle.policy import Policy, parse_policy
+from slt.merkle.tlog_proof import parse_tlog_proof
 from slt.statements.cose_receipts import attach, detach
 from slt.statements.receipt_forms import NotInTheLog, accepted_form, as_cose, as_tlog_proof, form_of
+from tests.support.blocks import seed
 from tests.unit.receipts.conftest import Case
-from tests.unit.receipts.forms import GOOD, WRONG, Shown, key_of, read
+from tests.unit.receipts.forms import GOOD, WRONG, Shown, key_of, read, tlog
+
+WITNESS = cosigner_key_from_seed("witness.example", seed("policy witness"))
 
 
 def shown_to_us(shown: Shown, case: Case) -> Found:
@@ -24,7 +30,7 @@ def test_what_holds_is_told_link_by_link(name: str, accepted_case: Case, rejecte
     assert [line.link for line in found.lines if line.holds is False] == []
     told = [line.link for line in found.lines]
     assert len(told) == len(set(told))
-    assert tuple(told[: len(order_of(shown.data))]) == order_of(shown.data)
+    assert [link for link in told if link in order_of(shown.data)] == list(order_of(shown.data))
     assert all(line.text.endswith(".") for line in found.lines)
 
 
@@ -56,8 +62,45 @@ def test_every_link_of_the_published_forms_has_its_forgery() -> None:
 def test_a_bare_proof_says_what_it_does_not_prove(name: str, accepted_case: Case, rejected_case: Case) -> None:
     found = shown_to_us(GOOD[name][1](accepted_case, rejected_case), accepted_case)
     unproved = {line.link for line in found.lines if line.holds is None}
-    assert unproved - {"body"} == set(NOT_IN_BARE)
+    assert unproved - {"body"} == {*NOT_IN_BARE, "policy"}
     assert (found.proof, found.place is not None) == (None, True)
+
+
+def policy_of(*quorum: str) -> Policy:
+    """One witness, whose cosignature is asked for by name."""
+    return parse_policy("\n".join((f"witness w {WITNESS.cosigner.vkey}", *quorum, "")).encode())
+
+
+def cosigned(case: Case) -> Shown:
+    """A bare tlog-proof whose checkpoint the witness has cosigned."""
+    proof = parse_tlog_proof(as_tlog_proof(case.receipt, bare=True))
+    text, _, _ = proof.note.rpartition("\n\n")
+    note = proof.note + WITNESS.cosign(f"{text}\n", 1_700_000_000).line
+    return Shown(data=tlog(case, note=note), entry=read(case).statement)
+
+
+def test_a_policy_is_met_by_the_cosignature_that_it_asks_for(accepted_case: Case) -> None:
+    shown = cosigned(accepted_case)
+    policy = policy_of("quorum w")
+    found = verify_any(shown.data, accepted_case.genesis, entry=shown.entry, policy=policy)
+    line = found.lines[-1]
+    assert (line.link, line.holds, "witness.example" in line.text) == ("policy", True, True)
+
+
+@pytest.mark.parametrize("name", [name for name, (standing, _) in GOOD.items() if standing != "rejected"])
+def test_a_policy_that_is_not_met_breaks_its_link(name: str, accepted_case: Case, rejected_case: Case) -> None:
+    shown = GOOD[name][1](accepted_case, rejected_case)
+    policy = policy_of("quorum w")
+    with pytest.raises(BrokenLink) as raised:
+        verify_any(shown.data, accepted_case.genesis, body=shown.body, entry=shown.entry, policy=policy)
+    assert raised.value.link == "policy"
+    lines = lines_of_broken(raised.value, order_of(shown.data))
+    assert (lines[-1].link, lines[-1].holds) == ("policy", False)
+
+
+def test_a_policy_that_asks_for_nobody_is_met_by_the_log_alone(accepted_case: Case) -> None:
+    policy = policy_of("quorum none")
+    assert verify_any(accepted_case.receipt, accepted_case.genesis, policy=policy).lines[-1].holds is True
 
 
 @pytest.mark.parametrize("name", [name for name in GOOD if "v1" not in name and "cosignature" not in name])

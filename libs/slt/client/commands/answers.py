@@ -36,6 +36,7 @@ def verify_receipts(
     genesis: Path | None,
     body: Path | None,
     statement: Path | None,
+    policy: Path | None,
     directory: Path | None,
     as_json: bool,
 ) -> None:
@@ -53,7 +54,7 @@ def verify_receipts(
     cache = VerifierCache()
     broken = 0
     for receipt in receipts:
-        verified = verify_file(receipt, ledger, body=body, statement=statement, cache=cache)
+        verified = verify_file(receipt, ledger, body=body, statement=statement, policy=policy, cache=cache)
         lines = verified.lines
         if history is not None and verified.found is not None:
             lines = (*lines, history.line_of(receipt))
