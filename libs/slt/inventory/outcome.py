@@ -196,6 +196,8 @@ class Outcome:
         """Obligation -> what of the book is under it before and after, by label."""
         found: dict[str, tuple[Weights, Weights]] = {}
         for line in self.changes:
+            if not line.entry.obligations:
+                continue
             for name, weights in obligation_changes(line.entry):
                 if name not in found:
                     value = self._draft.get(key(Kind.OBLIGATION, self._facts.country, self._facts.mba, name)) or []

@@ -18,6 +18,7 @@ from slt.reports.facts import EntryFacts
 SHIPPED: Final = frozenset({"SD", "SF"})
 RECEIVED: Final = frozenset({"RD", "RF"})
 DOMESTIC: Final = frozenset({"SD", "RD"})
+FOREIGN: Final = frozenset({"SF", "RF"})
 UNKNOWN: Final = "UNKNOWN"  # 447 of a receiver who does not know the shipper's name
 
 SIDES_MAX: Final = 16  # of one name between two areas, the latest: names that come again stay small
@@ -75,6 +76,8 @@ class Transit:
         """Leave at most SIDES_MAX of each side: the oldest pairs go first, then what is oldest."""
         self.shipments.sort()
         self.receipts.sort()
+        if len(self.shipments) <= SIDES_MAX and len(self.receipts) <= SIDES_MAX:
+            return
         while max(len(self.shipments), len(self.receipts)) > SIDES_MAX:
             self._paired = None
             pairs = sorted((ship, got) for ship, got in self.pairs() if ship is not None and got is not None)
@@ -104,6 +107,9 @@ class Transit:
         if self._paired is not None:
             return self._paired
         shipments, receipts = sorted(self.shipments), sorted(self.receipts)
+        if not shipments or not receipts:  # for the most part: the other side is on its way
+            self._paired = [*((one, None) for one in shipments), *((None, one) for one in receipts)]
+            return self._paired
         found: list[tuple[Side | None, Side | None]] = []
         for equal in (True, False):
             for receipt in list(receipts):

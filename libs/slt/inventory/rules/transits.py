@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from slt.inventory.case import Case
 from slt.inventory.outcome import Line
 from slt.inventory.rules.registry import Conflict, rule
-from slt.inventory.transits import DOMESTIC, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, transit_key
+from slt.inventory.transits import DOMESTIC, FOREIGN, RECEIVED, SHIPPED, UNKNOWN, Side, Transit, transit_key
 from slt.inventory.unnamed import shipments_of
 from slt.reports.quantities import format_quantity
 
@@ -29,9 +29,10 @@ def foreign_transit_matches(case: Case) -> Iterator[Conflict]:
 
 def _mismatches(case: Case, *, domestic: bool) -> Iterator[Conflict]:
     unnamed: dict[bytes, dict[Side, Side]] = {}
+    codes = DOMESTIC if domestic else FOREIGN
     for line in case.outcome.lines:
         entry = line.entry
-        if line.direction < 0 or entry.code not in SHIPPED | RECEIVED or (entry.code in DOMESTIC) != domestic:
+        if entry.code not in codes or line.direction < 0:
             continue
         record_key = transit_key(case.facts.country, case.facts.mba, entry)
         if record_key is None:
