@@ -40,6 +40,7 @@ class Patience:
     """How often to ask again."""
 
     first_s: float = 10.0  # several times what a loaded member needs; earlier repeats only add to the load
+    mib_s: float = 60.0  # more for each MiB: a listing of 100,000 entries is read four times on its way, and so is a copy
     factor: float = 2.0
     last_s: float = 300.0  # a member that is down for a day is not asked a thousand times
     down_s: float = 1.0  # nothing was stored: the broker is away or has no room
@@ -48,9 +49,10 @@ class Patience:
     last_look_s: float = 3.0  # at the end: the log's files follow a block's commit within some hundred milliseconds
     reread_s: float = 20.0  # nothing heard for so long: a broker may have lost the end of ANSWERS and counts again
 
-    def after(self, attempts: int) -> float:
-        """Seconds to wait for an answer after attempt number `attempts` (from 1)."""
-        return float(min(self.first_s * self.factor ** (attempts - 1), self.last_s))
+    def after(self, attempts: int, *, size: int) -> float:
+        """Seconds to wait for an answer to a message of `size` bytes after attempt number `attempts` (from 1)."""
+        first_s = self.first_s + self.mib_s * size / 2**20
+        return float(min(first_s * self.factor ** (attempts - 1), self.last_s))
 
 
 class Client:
@@ -178,7 +180,7 @@ class Client:
             pause_s = self._patience.down_s
         else:
             await asyncio.to_thread(self.outbox.sent, message.submission_ids)
-            pause_s = self._patience.after(attempts)
+            pause_s = self._patience.after(attempts, size=len(message.data))
             async with self._news:
                 self._unsent.difference_update(message.submission_ids)
                 self._news.notify_all()

@@ -296,3 +296,10 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON_S):
         while not holds():  # noqa: ASYNC110 - what another thread writes into a database sets no event
             await asyncio.sleep(0.01)
+
+
+def test_a_large_report_is_given_more_time_before_a_copy_of_it_goes_out() -> None:
+    patience = Patience()
+    assert patience.after(1, size=1_000) < 1.1 * patience.first_s
+    listing = [patience.after(attempts, size=3 * 2**20) for attempts in (1, 2, 9)]
+    assert listing == [patience.first_s + 3 * patience.mib_s, patience.last_s, patience.last_s]
