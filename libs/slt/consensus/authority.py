@@ -224,14 +224,18 @@ class Authority:
         return max(self.head.time_ms, self._started_ms if self.head.height == 0 else 0) + pause_ms
 
     def _select(self) -> list[BatchFormed]:
-        """The oldest batches that fit together. The first is always taken: an oversize report travels alone."""
+        """The oldest batches that fit together. The first is always taken: an oversize report travels alone.
+
+        After an evaluation that failed it goes alone, too: the ledger's limits may be lower by now than those that we
+        were started with, and the smallest question is the likeliest to be answered.
+        """
         chosen: list[BatchFormed] = []
         size_bytes = report_entries = 0
         for waiting in self._waiting:
             size_bytes += waiting.formed.size_bytes
             report_entries += waiting.formed.report_entries
             fits = size_bytes <= self.limits.block_bytes_max and report_entries <= self.limits.block_entries_max
-            if chosen and not fits:
+            if chosen and (self._failures or not fits):
                 break
             chosen.append(waiting.formed)
         return chosen

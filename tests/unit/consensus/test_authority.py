@@ -278,6 +278,20 @@ def test_an_oversize_report_travels_alone(size: dict[str, int]) -> None:
     assert driver.step(Stored(now_ms=NOW_MS, height=0)).send[0].seqs == (1,)
 
 
+def test_after_an_evaluation_that_failed_the_oldest_batch_goes_alone_until_a_block_is_made() -> None:
+    """Limits may be lower by now: of two batches the ledger takes none, and of one it takes any."""
+    driver = make_driver(speaks=False, limits=replace(LIMITS, retry_ms=500))
+    for name in ("a", "b"):
+        admit(driver, name)
+    question = driver.step(Stored(now_ms=NOW_MS, height=0)).send[0]
+    assert question.seqs == (1, 2)
+    failed = EvaluationFailed(
+        now_ms=NOW_MS, height=question.height, time_ms=question.time_ms, seqs=question.seqs, reason="too many entries"
+    )
+    (timer,) = driver.step(failed).timer
+    assert driver.step(TimerFired(now_ms=timer.at_ms, timer=timer)).send[0].seqs == (1,)
+
+
 # E: what is accepted as an evaluation
 
 
