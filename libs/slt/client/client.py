@@ -40,7 +40,7 @@ class Patience:
     """How often to ask again."""
 
     first_s: float = 10.0  # several times what a loaded member needs; earlier repeats only add to the load
-    mib_s: float = 60.0  # more for each MiB: a listing of 100,000 entries is read four times on its way, and so is a copy
+    mib_s: float = 60.0  # more for each MiB: a listing of 100,000 entries takes its time, and a copy as much again
     factor: float = 2.0
     last_s: float = 300.0  # a member that is down for a day is not asked a thousand times
     down_s: float = 1.0  # nothing was stored: the broker is away or has no room
