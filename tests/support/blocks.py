@@ -28,6 +28,14 @@ from slt.merkle.tree import Frontier
 from slt.statements.batches import Batch, BatchEntry, sign_batch
 from slt.statements.cbor import encode
 from slt.statements.genesis import Genesis, Identity, Mba, Member, TermAuthority
+from slt.statements.governance import (
+    NO_BODY,
+    Announcement,
+    Change,
+    make_approval,
+    make_governance,
+    parse_governance,
+)
 from slt.statements.headers import Header, genesis_log_entry
 from slt.statements.signatures import Signer, signer_from_pem, signer_from_seed
 from slt.statements.statement import (
@@ -48,6 +56,7 @@ from slt.statements.verdicts import Code, Verdict, facts_digest, facts_salt, fin
 ORIGIN = "ledger.example/test"
 BEGIN_MS = 1_760_000_000_000
 REPORTER, AUTHORITY = "XL reporter", "XL authority"
+MEMBER = "Agency"
 STATE, MBA, OTHER_MBA = "XL", "XLR1", "XLF1"
 VALID_S = (1_600_000_000, 3_400_000_000)  # identities outlive every test
 
@@ -137,6 +146,35 @@ class World:
             reference_version=1,
         )
 
+    def change(self, change: Change, *, effective_height: int = 9, approved: bool = True) -> Item:
+        """A governance statement of the member, approved by the authority, as it leaves the uniqueness service."""
+        announcement = Announcement(change=change, effective_height=effective_height, nonce=seed("nonce")[:16])
+        iat = BEGIN_MS // 1000
+        raw = make_governance(
+            self.governance, iss=MEMBER, aud=self.genesis.audience, iat=iat, announcement=announcement
+        )
+        statement = parse_governance(raw)
+        approvals = [
+            make_approval(self.authority, iss=AUTHORITY, aud=self.genesis.audience, iat=iat, statement_id=statement.id)
+        ][: int(approved)]
+        return Item(
+            submission_id=Submission(statement=raw, endorsements=tuple(approvals), body_z=b"").id,
+            statement_id=statement.id,
+            statement=raw,
+            endorsements=approvals,
+            state="",
+            mba="",
+            timings=[Timing(stage="authentication", received_ms=BEGIN_MS, done_ms=BEGIN_MS + 4)],
+            kid=self.governance.kid,
+            iss=MEMBER,
+            iat=iat,
+            endorsers=[self.authority.kid][: int(approved)],
+            spki=self.governance.spki,
+            endorser_spkis=[self.authority.spki][: int(approved)],
+            body_digest=NO_BODY,
+            change=announcement.encoded,
+        )
+
     def endorsement(self, statement_id: bytes, *, iat: int = BEGIN_MS // 1000, by: Signer | None = None) -> bytes:
         return make_endorsement(
             by or self.authority, iss=AUTHORITY, aud=self.genesis.audience, iat=iat, statement_id=statement_id
@@ -165,7 +203,7 @@ def make_world(
         members=(
             Member(
                 id=0,
-                name="Agency",
+                name=MEMBER,
                 consensus_key=consensus.public,
                 checkpoint_vkey=checkpoint.vkey,
                 governance_key=governance.public,
@@ -350,7 +388,7 @@ class Chain:
                     rules_version=1,
                     facts_digest=None if facts is None else facts_digest(item.facts_salt, facts),
                     findings_digest=findings_digest(item.findings_salt, [row[:4] for row in one.findings])
-                    if one.with_body
+                    if one.with_body and item.findings_salt
                     else None,
                 )
             )
