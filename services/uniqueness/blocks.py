@@ -113,10 +113,10 @@ def check_facts(block: Block) -> None:
     items = (item for given in block.batches for item in given.items)
     for item, encoded in zip(items, block.verdicts, strict=True):
         facts_of(block, item, parse_verdict(encoded))
-        _check_change(block, item)
+        check_change(block, item)
 
 
-def _check_change(block: Block, item: Item) -> None:
+def check_change(block: Block, item: Item) -> None:
     """An item has a change exactly when its statement announces it."""
     try:
         statement = parse_ordered(item.statement)

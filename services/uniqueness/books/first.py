@@ -19,6 +19,7 @@ def first_books(genesis: Genesis, openings: Iterable[Opening]) -> First:
     areas = dict(enumerate(sorted(genesis.mbas, key=lambda mba: (mba.state, mba.mba)), start=1))
     gathered = Gathered()
     for area, mba in areas.items():
+        gathered.add_area(area, 0, mba)
         if mba.opening is not None:
             gathered.add_opening(area, opening_of(mba, by_digest))
     # The log has one entry at height 0, which names the ledger.

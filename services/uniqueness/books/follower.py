@@ -123,6 +123,7 @@ class Follower:
             await self._store.commit(before.height, head, gathered)
             # A crash before this line leaves a store at these blocks or before them: both are ordinary starts.
             self.head = head
+            self._areas |= {(state, mba): area for area, _, _, state, mba, _ in gathered.areas}
             if len(wanted) == len(blocks):
                 self.alarm = None
             self._tell()

@@ -145,10 +145,10 @@ class Reading:
         listings = await self._latest(area, "P", as_of=as_of)
         balances = await self._latest(area, "M", as_of=as_of)
         pits = {day for kind, day in listed} | set(listings) | set(balances)
-        genesis = {int(one.last_pit) for one in await self.areas(as_of=0) if one.last_pit and _is(one, state, mba)}
+        begun = await self._begun_with(area, as_of=as_of)
         return [
-            _physical(day, listed, listings.get(day, 0), balances.get(day, 0), known=day in genesis)
-            for day in sorted(pits | genesis)
+            _physical(day, listed, listings.get(day, 0), balances.get(day, 0), known=day in begun)
+            for day in sorted(pits | begun)
         ]
 
     # How areas are found
@@ -167,6 +167,13 @@ class Reading:
             and (mba is None or one_mba == mba)
             and (after is None or (one_state, one_mba) >= (after[0], after[1]))
         ]
+
+    async def _begun_with(self, area: int, *, as_of: int) -> set[int]:
+        """The physical inventory that the area had when it came into the registry, if there was one."""
+        first = select(AREAS.c.value).where(AREAS.c.area == area, AREAS.c.from_height <= as_of)
+        value = (await self._connection.execute(first.order_by(AREAS.c.from_height).limit(1))).scalar_one_or_none()
+        last_pit = "" if value is None else Mba.from_value(cbor2.loads(value)).last_pit
+        return {int(last_pit)} if last_pit else set()
 
     async def _with_rows(self, areas: list[tuple[str, str, int]], rows: Select[Any]) -> list[tuple[str, str, int]]:
         """Those of `areas` that have any of `rows`."""
@@ -343,7 +350,7 @@ def _physical(
     *,
     known: bool,
 ) -> Physical:
-    """`known`: genesis says that this inventory was taken."""
+    """`known`: the registry says that this inventory was taken."""
     given = listed.get(("P", day)) or listed.get((OPENING, day)) or {}
     ending = listed.get(("M", day), {})
     lines = sum(count for (_, _, label), count in given.items() if label == LINES)
@@ -366,7 +373,3 @@ def _by_label(sums: dict[tuple[str, int, int], int], code: str | None) -> tuple[
         if label > LINES and code in (None, of):
             found[category, label] += mg
     return tuple((category, label, mg) for (category, label), mg in sorted(found.items()) if mg)
-
-
-def _is(area: Mba, state: str, mba: str) -> bool:
-    return (area.state, area.mba) == (state, mba)

@@ -18,6 +18,7 @@ from slt.reports.facts import EntryFacts, Share
 from slt.reports.quantities import WEIGHT_LABELS
 from slt.reports.signs import UNIFIED, category_of
 from slt.statements.openings import Opening
+from slt.statements.registry import Mba
 
 Row: TypeAlias = tuple[Any, ...]
 EntryValue: TypeAlias = Sequence[Any]  # an entry's array as in the facts (slt.reports.facts)
@@ -67,6 +68,8 @@ class Gathered:
     entries: list[Row] = field(default_factory=list)
     added: list[Row] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
+    areas: list[Row] = field(default_factory=list)
+    """Versions of areas, each from the height at which it takes effect."""
     sums: defaultdict[SumKey, int] = field(default_factory=lambda: defaultdict(int))
 
     def add_report(
@@ -140,6 +143,10 @@ class Gathered:
                 self.added.append((area, *target, moment.log_index, place))
             else:
                 self.endings.append(Ending(area, target[0], target[1], moment.height, number, place))
+
+    def add_area(self, area: int, from_height: int, mba: Mba) -> None:
+        """The area is so from that height on, until another version of it is."""
+        self.areas.append((area, from_height, None, mba.state, mba.mba, cbor2.dumps(mba.to_value())))
 
     def add_opening(self, area: int, opening: Opening) -> None:
         """The entries from which the books of an area start, dated on their PIT and known at height 0."""

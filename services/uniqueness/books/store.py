@@ -52,7 +52,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class First:
-    """What a new database begins with: the head at height 0, the areas by number, the opening inventories' rows."""
+    """What a new database begins with: the head at height 0, the areas by number, and the rows of them and of openings."""
 
     head: Head
     areas: Mapping[int, Mba]
@@ -83,11 +83,6 @@ class Store:
                 return _head_of(row), False
             first = make()
             await connection.execute(sa.insert(HEAD), {"id": _ONE, "chain_id": chain_id, **_head_row(first.head)})
-            areas = [
-                (area, first.head.height, None, mba.state, mba.mba, cbor2.dumps(mba.to_value()))
-                for area, mba in first.areas.items()
-            ]
-            await self._insert(connection, AREAS, areas)
             await self._write(connection, first.gathered)
         return first.head, True
 
@@ -112,6 +107,11 @@ class Store:
             await self._write(connection, gathered)
 
     async def _write(self, connection: AsyncConnection, gathered: Gathered) -> None:
+        for version in gathered.areas:
+            area, from_height, *_ = version
+            ended = update(AREAS).where(AREAS.c.area == area, AREAS.c.to_height.is_(None))
+            await connection.execute(ended, {"to_height": from_height})
+            await self._insert(connection, AREAS, [version])
         await self._insert(connection, REPORTS, gathered.reports)
         await self._insert(connection, ENTRIES, gathered.entries)
         await self._insert(connection, ADDED, gathered.added)

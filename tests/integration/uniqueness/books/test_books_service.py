@@ -16,9 +16,18 @@ from services.uniqueness.books.store import ForeignLedger, Head, LostEntry, Seco
 from slt.bus.streams import TABLE
 from slt.inventory.questions.rows import EntryQuery
 from slt.runtime.database import AlreadyRunning, ProcessLock
+from slt.statements.governance import (
+    Announcement,
+    Change,
+    SetArea,
+    SetParameter,
+    SetReference,
+    make_governance,
+    parse_governance,
+)
 from slt.statements.verdicts import Code
 from tests.integration.uniqueness.books.member import LEDGER, Member, item, member
-from tests.support.blocks import make_world, rejected, with_header
+from tests.support.blocks import BEGIN_MS, Decision, make_world, rejected, with_header
 from tests.support.buses import world_of
 from tests.unit.inventory.building import entry, report
 
@@ -213,3 +222,70 @@ async def test_a_correction_of_what_is_not_there_stops_the_books(quiet: Member) 
         quiet.block(correction(2, (1, 7)))
         with pytest.raises(LostEntry, match="entry 7 of report 1"):
             await running.serving
+
+
+async def test_governance_changes_areas_from_its_height_on(quiet: Member, where: str | Path) -> None:
+    (other, area) = LEDGER.genesis.mbas
+    closed = replace(area, closed="20251231")
+    new = replace(other, mba="XLN1", opened="20260101", last_pit="20260101")
+    quiet.block(report(1), governance(SetReference(mbas=(closed, new)), effective_height=3))
+    quiet.block(governance(SetParameter(name="skew_s", value=60), effective_height=5))
+    quiet.block(report(1, mba="XLN1"))
+    async with quiet.books(where) as running:
+        await running.at(3)
+        before = await running.said("/v1/areas?as_of_height=2")
+        assert [(one["mba"], one["closed"]) for one in before["result"]] == [("XLF1", ""), ("XLR1", "")]
+        now = await running.said("/v1/areas")
+        assert [(one["mba"], one["closed"]) for one in now["result"]] == [
+            ("XLF1", ""),
+            ("XLN1", ""),
+            ("XLR1", "20251231"),
+        ]
+        assert await kilograms(running, mba="XLN1", date="20251231") == [("XLN1", 630, 1000), ("XLN1", 670, 40)]
+        assert (await running.get("/v1/inventory?mba=XLN1&as_of_height=2")).status_code == 404
+        async with reading(running.engine) as books:
+            (pit,) = await books.physicals(state="XL", mba="XLN1", as_of=3)
+            assert (pit.pit, pit.listed, pit.lines) == ("20260101", True, 0)
+        quiet.block(governance(SetArea(mba=area), effective_height=5))
+        quiet.block()
+        await running.at(5)
+        again = await running.said("/v1/areas?mba=XLR1")
+        assert [one["closed"] for one in again["result"]] == [""]
+        assert (await running.said("/v1/areas?mba=XLR1&as_of_height=4"))["result"][0]["closed"] == "20251231"
+
+
+async def test_a_change_that_is_not_the_one_that_was_signed_is_not_taken(quiet: Member) -> None:
+    (other, area) = LEDGER.genesis.mbas
+    signed = governance(SetArea(mba=replace(area, closed="20251231")), effective_height=3)
+    forged = governance(SetArea(mba=replace(other, closed="20251231")), effective_height=3).item.change
+    good = quiet.block(signed)
+    batch = good.batches[0]
+    swapped = msgspec.structs.replace(batch, items=[msgspec.structs.replace(batch.items[0], change=forged)])
+    quiet.chain.blocks[0] = msgspec.structs.replace(good, batches=[swapped])
+    async with quiet.books() as running:
+        answer = await running.get("/readyz")
+        while answer.status_code == 200:
+            answer = await running.get("/readyz")
+        assert "a change in it is not the one that was signed" in answer.json()["reasons"]["chain"]
+        quiet.chain.blocks[0] = good
+        await running.at(1)
+
+
+def governance(change: Change, *, effective_height: int) -> Decision:
+    """An accepted governance statement."""
+    announcement = Announcement(change=change, effective_height=effective_height, nonce=bytes(16))
+    statement = make_governance(
+        LEDGER.governance, iss="Agency", aud=LEDGER.genesis.audience, iat=BEGIN_MS // 1000, announcement=announcement
+    )
+    made = msgspec.structs.replace(
+        item(report(1)),
+        statement=statement,
+        statement_id=parse_governance(statement).id,
+        change=announcement.encoded,
+        body_z=b"",
+        facts_z=b"",
+        facts_salt=b"",
+        findings_salt=b"",
+        no_facts=0,
+    )
+    return Decision(item=made, code=Code.ACCEPTED, with_body=False)
