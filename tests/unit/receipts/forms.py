@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from slt.merkle.checkpoints import Checkpoint
+from slt.merkle.cosignatures import cosigner_key_from_seed
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.notes import NoteSigner, sign_note
 from slt.merkle.proofs import root_of_path
@@ -20,14 +21,18 @@ from slt.statements.statement import parse_statement
 from tests.support.blocks import make_world, seed, signer
 from tests.unit.receipts.conftest import Case, make_cases
 
+STATE = cosigner_key_from_seed("state.example/witness", seed("state witness"))
+POLICY = f"witness state {STATE.cosigner.vkey}\nquorum state\n".encode()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a verifier is shown: the file, and the statement and the body beside it, if any."""
+    """What a verifier is shown: the file, and the statement, the body and the reader's policy beside it, if any."""
 
     data: bytes
     entry: bytes | None = None
     body: bytes | None = None
+    policy: bytes | None = None
 
 
 Make = Callable[[Case, Case], Shown]
@@ -164,6 +169,14 @@ def a_bare_tlog_proof_beside_its_statement(case: Case, _: Case) -> Shown:
 def a_bare_tlog_proof_with_a_cosignature(case: Case, _: Case) -> Shown:
     note = note_of(case, case.world.checkpoint, NoteSigner.of("witness.example", seed("witness")))
     return Shown(data=tlog(case, note=note), entry=read(case).statement)
+
+
+@good("logged")
+def a_bare_tlog_proof_cosigned_as_the_policy_asks(case: Case, _: Case) -> Shown:
+    note = note_of(case)
+    text, _blank, _lines = note.rpartition("\n\n")
+    witnessed = note + STATE.cosign(f"{text}\n", 1_700_000_000).line
+    return Shown(data=tlog(case, note=witnessed), entry=read(case).statement, policy=POLICY)
 
 
 @good("accepted")
@@ -349,6 +362,24 @@ def a_tlog_proof_shown_with_another_statement(case: Case, rejected: Case) -> Sho
 @wrong("published place", "leads to root")
 def a_tlog_proof_with_a_good_receipt_v1_and_a_wrong_path(case: Case, _: Case) -> Shown:
     return Shown(data=tlog(case, bare=False, path=other_path(case)))
+
+
+@wrong("policy", "is not cosigned as the policy asks")
+def a_bare_tlog_proof_without_the_cosignature_that_the_policy_asks_for(case: Case, _: Case) -> Shown:
+    return Shown(data=as_tlog_proof(case.receipt, bare=True), entry=read(case).statement, policy=POLICY)
+
+
+@wrong("policy", "does not hold")
+def a_bare_tlog_proof_with_a_cosignature_of_another_checkpoint(case: Case, _: Case) -> Shown:
+    note = note_of(case)
+    text, _blank, _lines = note_of(case, size=read(case).header.log_size + 1).rpartition("\n\n")
+    witnessed = note + STATE.cosign(f"{text}\n", 1_700_000_000).line
+    return Shown(data=tlog(case, note=witnessed), entry=read(case).statement, policy=POLICY)
+
+
+@wrong("policy", "holds no checkpoint")
+def a_bare_cose_receipt_for_a_reader_with_a_policy(case: Case, _: Case) -> Shown:
+    return Shown(data=as_cose(case.receipt, key_of(case), bare=True), policy=POLICY)
 
 
 # Bytes that are no statement with a COSE receipt

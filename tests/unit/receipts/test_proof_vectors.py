@@ -16,6 +16,7 @@ from slt.consensus.receipts import BrokenLink
 from slt.merkle.checkpoints import BadCheckpoint, Checkpoint, parse_checkpoint
 from slt.merkle.hashing import EMPTY_ROOT, Digest, leaf_hash
 from slt.merkle.notes import NoteError, NoteSigner, NoteVerifier, open_note, sign_note
+from slt.merkle.policy import parse_policy
 from slt.merkle.proofs import LeafTree, ProofError, verify_consistency, verify_inclusion
 from slt.statements.genesis import parse_genesis
 from slt.statements.receipt_forms import form_of
@@ -219,6 +220,7 @@ def shown(name: str, link: str, made: forms.Shown) -> Vector:
         "file": made.data.hex(),
         "statement": None if made.entry is None else made.entry.hex(),
         "body": None if made.body is None else made.body.hex(),
+        "policy": None if made.policy is None else made.policy.decode(),
     }
 
 
@@ -281,7 +283,11 @@ def test_our_verifier_of_receipts_says_the_same() -> None:
         said = {"reason": "valid"}
         try:
             found = verify_any(
-                bytes.fromhex(one["file"]), genesis, body=_octets(one["body"]), entry=_octets(one["statement"])
+                bytes.fromhex(one["file"]),
+                genesis,
+                body=_octets(one["body"]),
+                entry=_octets(one["statement"]),
+                policy=None if one["policy"] is None else parse_policy(one["policy"].encode()),
             )
             said["proves"] = found.standing
         except BrokenLink as broken:
