@@ -1,6 +1,7 @@
 """The conflict cases of reports.md 4.3, by number, that no other module tests under its number.
 
-4 to 7: test_corrections. 8, 9, 13: test_batch_rules. 10 to 12: test_transits. 14 to 17: test_balance_rules.
+4 to 7: test_corrections. 8, 9, 13: test_batch_rules. 10 to 12: test_transits. 14 to 17: test_balance_rules. 20:
+test_governance_changes. The negative cases of 8.5: test_negative_cases.
 """
 
 from dataclasses import replace

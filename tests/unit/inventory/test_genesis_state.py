@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -84,10 +85,10 @@ def genesis() -> Genesis:
     )
 
 
-def _vetted(facts: Facts) -> Vetted:
+def _vetted(facts: Facts, name: str) -> Vetted:
     who = next(i for i in genesis().identities if facts.mba in i.mbas)
     return Vetted(
-        statement_id=sha256(f"{facts.mba}/{facts.number}".encode()).digest(),
+        statement_id=sha256(name.encode()).digest(),
         kid=who.kid,
         iss=who.name,
         iat=NOW_S,
@@ -113,14 +114,20 @@ class Chain:
         self.batch = (0, bytes(genesis().chain_id))
 
     def block(self, names: tuple[str, ...]) -> Evaluation:
+        """The samples of these names, made final."""
+        return self.block_of({name.replace("-", "/"): facts_of(name) for name in names})
+
+    def block_of(self, named: Mapping[str, Facts]) -> Evaluation:
+        """These reports, made final; the names make the ids of their statements."""
         seq, previous = self.batch
+        names = [name.replace("/", "-") for name in named]
         self.batch = (seq + 1, sha256(previous + "".join(names).encode()).digest())
         batch = VettedBatch(
             author=0,
             seq=seq + 1,
             digest=self.batch[1],
             previous=previous,
-            items=tuple(_vetted(facts_of(name)) for name in names),
+            items=tuple(_vetted(facts, name) for name, facts in named.items()),
         )
         height = self.head.height + 1
         evaluation = evaluate(
