@@ -146,10 +146,11 @@ class World:
             reference_version=1,
         )
 
-    def change(self, change: Change, *, effective_height: int = 9, approved: bool = True) -> Item:
+    def change(
+        self, change: Change, *, effective_height: int = 9, approved: bool = True, iat: int = BEGIN_MS // 1000
+    ) -> Item:
         """A governance statement of the member, approved by the authority, as it leaves the uniqueness service."""
         announcement = Announcement(change=change, effective_height=effective_height, nonce=seed("nonce")[:16])
-        iat = BEGIN_MS // 1000
         raw = make_governance(
             self.governance, iss=MEMBER, aud=self.genesis.audience, iat=iat, announcement=announcement
         )

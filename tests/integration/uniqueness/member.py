@@ -43,6 +43,7 @@ from slt.bus.subjects import (
     EVALUATE,
     RECEIPT_GET,
     REFUSED_ALL,
+    REFUSED_GOVERNANCE,
     STATE_GET,
     VALIDATED,
 )
@@ -213,7 +214,7 @@ class Sequencer:
             proposer=0,
             members_root=genesis.members_root,
             next_members_root=genesis.members_root,
-            parameters_root=genesis.parameters_root,
+            parameters_root=Digest(reply.parameters_root),
             batches_root=list_root("batches", [encode_cbor(batch.digest) for batch in request.batches]),
             verdicts_root=list_root("verdicts", reply.verdicts),
             state_root=Digest(state_root or reply.state_root),
@@ -307,7 +308,7 @@ class Member:
             await delivery.done()
 
     async def _refused(self) -> None:
-        async with self.bus.answers([REFUSED_ALL], after=0) as answers:
+        async with self.bus.answers([REFUSED_ALL, REFUSED_GOVERNANCE], after=0) as answers:
             async for delivery in answers:
                 for refusal, signature, certificate in decode_refusals(delivery.data):
                     self.refusals.append(verify_refusal(refusal, signature, certificate, LEDGER.genesis))
