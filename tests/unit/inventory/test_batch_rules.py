@@ -165,6 +165,14 @@ def test_a_difference_is_smaller_than_its_batch_and_may_be_corrected() -> None:
     assert flags(made, report(43, change("DI", weights={630: -2}, status="C", target=(42, 1)))) == []
 
 
+def test_a_difference_of_a_batch_that_was_used_up_in_the_same_month_or_before_is_none_of_size() -> None:
+    made = ledger()
+    used = (change("RM", weights={630: 1000, 670: 40}), change("RP", "POWDER", {630: 1000, 670: 40}))
+    assert flags(made, report(41, change("RF"), change("DI", weights={630: 5, 670: 1}), *used)) == []
+    assert flags(made, report(42, change("RF", "B2"), change("RM", "B2"), change("RP", "LOT"))) == []
+    assert flags(made, report(43, change("DI", "B2", {630: 5, 670: 1}))) == []
+
+
 def test_a_batch_on_basis_l_or_t_was_reported_before() -> None:
     made = ledger()
     flags(made, report(41, change("RF", "OLD")))

@@ -132,7 +132,10 @@ def rebatched_is_there(case: Case) -> Iterator[Conflict]:
 
 @rule("C21", "reports.md 3.4; SG-FM-1172 code DI", severity="warning", kinds="I")
 def difference_is_of_a_receipt(case: Case) -> Iterator[Conflict]:
-    """A shipper/receiver difference is of a batch that was received, once for a receipt, and smaller than the batch."""
+    """A shipper/receiver difference is of a batch that was received, once for a receipt, and smaller than the batch.
+
+    The size is asked only while something of the batch is there: what was rebatched meanwhile stands under other names.
+    """
     for entry, _, after in case.outcome.named:
         if entry.code != "DI":
             continue
@@ -143,7 +146,7 @@ def difference_is_of_a_receipt(case: Case) -> Iterator[Conflict]:
             text = f"which {case.facts.mba} has not received. Name the batch of the receipt"
         elif differences > receipts:
             text = f"which has {differences} differences for {receipts} receipts. Correct the earlier one (309 C)"
-        elif any(abs(mg) > after.held(label) + mg for label, mg in elements_of(entry.weights)):
+        elif any(0 < after.held(label) + mg < abs(mg) for label, mg in elements_of(entry.weights)):
             text = "and it is more than the whole batch. Check the weights and their sign"
         if text:
             yield Conflict(
