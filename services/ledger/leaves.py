@@ -27,6 +27,7 @@ class Leaves:
     def __init__(self, store: Store, genesis: Genesis) -> None:
         self._store = store
         self._first = genesis_log_entry(genesis.origin, genesis.chain_id)
+        self._found: StoredBlock | None = None  # the last answer of block_of: the next question is about its neighbour
 
     async def after(self, size: int, last_height: int) -> AsyncIterator[LeavesOf]:
         """The blocks that appended leaf `size` and everything behind it, up to `last_height`, in order.
@@ -51,20 +52,35 @@ class Leaves:
         return found[: end - begin]
 
     async def block_of(self, index: int, last_height: int) -> StoredBlock | None:
-        """The block that appended leaf `index`; None if no block up to `last_height` did. Asks for log2(heights)."""
-        low, high = 0, last_height
+        """The block that appended leaf `index`; None if no block up to `last_height` did.
+
+        Asks the store once or twice for the last block and the one behind the last answer, else log2(heights) times.
+        """
         last = await self._store.block(last_height)
         if last is None or last.after.size <= index:
             return None
-        found = last
+        low, high, found = 0, last_height, last
+        if (near := self._found) is not None and near.height <= last_height:
+            if near.after.size > index:
+                high, found = near.height, near
+            else:
+                low = near.height + 1
+        if found.before.size > index:
+            found = await self._search(index, low, high, found)
+        self._found = found
+        return found
+
+    async def _search(self, index: int, low: int, high: int, found: StoredBlock) -> StoredBlock:
+        """The lowest block in [low, high] behind which the log has leaf `index`, as it has behind `found` at `high`."""
+        middle = low  # at first the block behind the last answer
         while low < high:
-            middle = (low + high) // 2
             block = await self._store.block(middle)
             assert block is not None, "heights have no gap"
             if block.after.size > index:
                 high, found = middle, block
             else:
                 low = middle + 1
+            middle = (low + high) // 2
         return found
 
     async def root_at(self, size: int, last_height: int) -> Digest | None:
