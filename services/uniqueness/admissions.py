@@ -299,7 +299,7 @@ class Admissions(Listener):
                 submission=item.submission_id,
                 statement=item.statement_id,
                 traceparent=item.traceparent,
-                mba=f"{item.state}/{item.mba}",
+                mba=item.area,
                 waits_for=one.number[2] - 1,
                 until_ms=one.until_ms,
             )
@@ -329,7 +329,7 @@ class Admissions(Listener):
         )
 
     def _passed(self, item: Item, received_ms: int, done_ms: int, span: BatchSpan) -> Item:
-        mba = f"{item.state}/{item.mba}"
+        mba = item.area
         traceparent = span.item(item.traceparent, statement_id=item.statement_id.hex(), mba=mba, outcome="passed")
         self._runtime.telemetry.metrics.reports.add(stage=STAGE, outcome="passed")
         self._runtime.log.decision(

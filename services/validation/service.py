@@ -109,7 +109,7 @@ class Validation:
         """`item` with this stage's time and span; its decision is counted, logged and remembered."""
         outcome = "passed" if _passes(item) else "refused"
         traceparent = span.item(
-            item.traceparent, statement_id=item.statement_id.hex(), mba=f"{item.state}/{item.mba}", outcome=outcome
+            item.traceparent, statement_id=item.statement_id.hex(), mba=item.area, outcome=outcome
         )
         for finding in item.findings:
             self._found.add(rule=finding[0], severity=finding[1])
@@ -179,7 +179,7 @@ def _decision(item: Item, outcome: str, received_ms: int, done_ms: int) -> Mappi
         "outcome": outcome,
         "submission": item.submission_id.hex(),
         "statement": item.statement_id.hex(),
-        "area": f"{item.state}/{item.mba}",
+        "area": item.area,
         "received_ms": received_ms,
         "done_ms": done_ms,
         "findings": [

@@ -91,6 +91,11 @@ class Item(Message, frozen=True, kw_only=True):
     ahead: list[Validity] = []  # found under announced versions; only until the item stands in a block
     change: bytes = b""  # a governance statement: CBOR of its change, and no body, facts or salts; b"" = a report
 
+    @property
+    def area(self) -> str:
+        """What it is about, for people: State and MBA, or "governance"."""
+        return "governance" if self.change else f"{self.state}/{self.mba}"
+
 
 class BlockBatch(Message, frozen=True, kw_only=True):
     """One batch of a block with what hangs beside it: one item for each of its statements, in their order."""
