@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from slt.bus import Bus
 from slt.bus.jetstream import connect
 from slt.bus.subjects import RECEIPT_ALL
 from slt.client.client import Client, Patience, open_client
-from slt.client.folder import SERVICES, Folder
+from slt.client.commands.asking import ask_books
+from slt.client.folder import PROGRAMS, Folder
 from slt.client.local.init import init, now_utc
 from slt.client.local.network import NATS, Network, running
 from slt.client.outbox import Entry
@@ -61,10 +63,11 @@ async def test_every_submission_is_answered_once_whatever_is_killed(tmp_path: Pa
         await _settled(network)
         blocks = await fetch_blocks(bus, folder)
         receipts = await _all_receipts(bus)
+        books = await _books(network, height=max(block.height for block in blocks))
     print(f"killed {dict(killed)}; {len(blocks)} blocks; {sum(row.attempts for row in rows)} sendings of {len(rows)}")
 
     assert sum(killed.values()) >= 15
-    assert set(killed) == {NATS, *SERVICES}
+    assert set(killed) == {NATS, *PROGRAMS}
     assert Counter(row.standing for row in rows) == {"accepted": len(reports)}
     assert [text for text in troubles if "verify" in text or "never" in text] == []
     found = audit_folder(folder, blocks)
@@ -74,6 +77,17 @@ async def test_every_submission_is_answered_once_whatever_is_killed(tmp_path: Pa
         verdict, header = found.final[row.statement_id]
         assert (row.code, row.height, row.log_index) == (verdict.code, header.height, verdict.log_index)
     _check_receipts(folder, receipts, rows)
+    assert sorted(one["statement_id"] for one in books) == sorted(one.hex() for one in ids)
+
+
+async def _books(network: Network, *, height: int) -> list[dict[str, Any]]:
+    """The accepted reports that the books hold, once they stand at `height`."""
+    async with asyncio.timeout(ANSWERED_WITHIN_S):
+        while True:
+            said = await asyncio.to_thread(ask_books, network.addresses, "/v1/reports", limit=1000)
+            if said.height >= height:
+                return list(said.result)
+            await asyncio.sleep(0.1)  # the books are behind the ledger, which tells nobody when it has stored
 
 
 def _ledger(place: Path) -> Folder:
@@ -121,12 +135,12 @@ async def _killing(network: Network, chance: random.Random, killed: Counter[str]
     """While the block runs: every program at least once, then whatever chance says, often two or three at once."""
 
     async def kill() -> None:
-        order = [NATS, *SERVICES]
+        order = [NATS, *PROGRAMS]
         chance.shuffle(order)
         while True:
             await asyncio.sleep(chance.uniform(0.5, 5.0))  # the moment of the kill is the random part of this test
             count = chance.choice((1, 1, 1, 2, 3))
-            victims = [order.pop()] if order else chance.sample([NATS, *SERVICES], count)
+            victims = [order.pop()] if order else chance.sample([NATS, *PROGRAMS], count)
             for name in victims:
                 if network.keepers[name].pid is not None:
                     network.kill(name)

@@ -52,7 +52,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class First:
-    """What a new database begins with: the head at height 0, the areas by number, and the rows of them and of openings."""
+    """What a new database begins with: the head at height 0, areas by number, their rows and those of openings."""
 
     head: Head
     areas: Mapping[int, Mba]
