@@ -93,4 +93,4 @@ class Leaves:
             return [self._first]
         if block.after.size == block.before.size:
             return []
-        return [leaf for _, leaf in await self._store.verdicts(block) if leaf is not None]
+        return await self._store.accepted(block)

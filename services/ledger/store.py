@@ -287,6 +287,13 @@ class Store:
         )
         return [(bytes(row["verdict"]), bytes(row["statement"]) if row["code"] == 0 else None) for row in rows]
 
+    async def accepted(self, block: StoredBlock) -> list[bytes]:
+        """The statements of `block` that were accepted, in order: what it appended to the log."""
+        inside = ENTRIES.c.entry.between(block.first_entry, block.first_entry + block.entries - 1)
+        wanted = select(ENTRIES.c.statement).where(inside, ENTRIES.c.code == 0).order_by(ENTRIES.c.entry)
+        async with self._engine.connect() as connection:
+            return [bytes(statement) for statement in await connection.scalars(wanted)]
+
     async def finals(self, statement_ids: Sequence[bytes]) -> dict[bytes, int]:
         """Statement id -> entry number, for those that have their final verdict."""
         found: dict[bytes, int] = {}

@@ -65,8 +65,8 @@ class Chain:
     async def blocks(self, from_height: int, count: int) -> list[StoredBlock]:
         return self._blocks[from_height : from_height + count]
 
-    async def verdicts(self, block: StoredBlock) -> list[tuple[bytes, bytes | None]]:
-        return [(b"", entry) for entry in ENTRIES[block.before.size : block.after.size]]
+    async def accepted(self, block: StoredBlock) -> list[bytes]:
+        return ENTRIES[block.before.size : block.after.size]
 
 
 CHAIN = Chain()

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.ledger.rows import StoredBlock
 from slt.bus.memory import MemoryBroker
 from slt.merkle.cosignatures import open_checkpoint
 from slt.merkle.notes import NoteVerifier
@@ -174,13 +175,12 @@ async def test_a_database_that_contradicts_the_log_is_said_and_nothing_wrong_is_
 ) -> None:
     running, _ = both
     (folder_of(running) / "tile/entries/001").unlink()
-    genuine = running.store.verdicts
+    genuine = running.store.accepted
 
-    async def rotten(block: object) -> list[tuple[bytes, bytes | None]]:
-        found = await genuine(block)  # type: ignore[arg-type]  # a block
-        return [(verdict, leaf and leaf[:-1] + bytes([leaf[-1] ^ 1])) for verdict, leaf in found]
+    async def rotten(block: StoredBlock) -> list[bytes]:
+        return [leaf[:-1] + bytes([leaf[-1] ^ 1]) for leaf in await genuine(block)]
 
-    monkeypatch.setattr(running.store, "verdicts", rotten)
+    monkeypatch.setattr(running.store, "accepted", rotten)
     answer = await running.get("/log/tile/entries/001")
     assert (answer.status_code, "are not those of" in answer.text) == (500, True)
     await until(lambda: not (folder_of(running) / "tile/entries/001").exists(), "nothing wrong is written")
