@@ -1,5 +1,6 @@
 """How large the synthetic world is, and what follows from that."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +8,7 @@ from slt.client.generate.calendar import Month
 
 KG: Final = 1_000_000  # milligrams
 
-LISTING_ENTRIES_MAX: Final = 100_000
+REPORT_ENTRIES_MAX: Final = 100_000
 """Entries of one report: the worst case of reports.md section 6 (a store of bundles)."""
 
 ENTRIES_PER_ELEMENT: Final = 18
@@ -32,6 +33,9 @@ EXPORTED: Final = 0.1
 RELOAD_MG_MAX: Final = 25_000 * KG  # a large light water reactor's; many elements are therefore small ones
 ELEMENT_MG_MAX: Final = 460 * KG
 
+FUEL_MONTHS: Final = 7
+"""Reactors take turns: fuel leaves for them in January to July, and their spent fuel until November."""
+
 AREAS_MAX: Final = 999  # of one type: codes have three digits
 STATES: Final = "ABCDEFGH"
 
@@ -53,7 +57,8 @@ class Plan:
     plants: int = 1
     stores: int = 2
     entries_per_year: int = 2_000
-    """Accounting entries of all areas together. A target: the summary says what it came to, about 15 % around it."""
+    """Accounting entries of all areas together. A target: the summary says what it came to, about 15 % around it. The
+    least is what reloads of one fuel element make."""
     open_transits: int = 1
     """Fuel elements still on their way at the end. Everything else that is shipped within the ledger arrives."""
 
@@ -71,10 +76,10 @@ class Plan:
             raise BadPlan("every plant and every store needs a reactor: give at least as many reactors as either")
         if not 1900 <= self.first_year <= 2999 - self.years:
             raise BadPlan("first_year and the last year are to have four digits, between 1900 and 2999")
-        if (largest := self.listing_entries) > LISTING_ENTRIES_MAX:
+        if (largest := self.largest_report) > REPORT_ENTRIES_MAX:
             raise BadPlan(
-                f"one listing would have about {largest} entries, and {LISTING_ENTRIES_MAX} are a ledger's worst case: "
-                "give more reactors and stores, or fewer entries_per_year"
+                f"one report would have about {largest} entries, and {REPORT_ENTRIES_MAX} are a ledger's worst case: "
+                "give more reactors, plants and stores, or fewer entries_per_year"
             )
         if self.open_transits > self.reload:
             raise BadPlan(f"{self.open_transits} open transits, and a whole reload has {self.reload} fuel elements")
@@ -98,8 +103,21 @@ class Plan:
         """Uranium of one fresh element, about."""
         return min(ELEMENT_MG_MAX, RELOAD_MG_MAX // self.reload)
 
+    def supplier_of(self, reactor: int) -> int:
+        """The plant, by its index, whose fuel that reactor gets: in a turn that moves on by one each round."""
+        return (reactor + reactor // self.plants) % self.plants
+
+    def fuel_month_of(self, reactor: int) -> int:
+        """The month in which its fuel leaves the plant."""
+        return 1 + reactor % FUEL_MONTHS
+
     @property
-    def listing_entries(self) -> int:
-        """Entries of the largest listing, about: a reactor's or a store's."""
+    def largest_report(self) -> int:
+        """Entries of the largest report, about: a reactor's or a store's listing, or a plant's shipments of a month."""
         per_store = -(-self.reactors // self.stores) * self.reload // ELEMENTS_PER_CANISTER
-        return max((RELOADS_IN_CORE + RELOADS_IN_POND + 1) * self.reload, (CANISTER_YEARS + 1) * per_store)
+        due = Counter((self.supplier_of(one), self.fuel_month_of(one)) for one in range(self.reactors))
+        return max(
+            (RELOADS_IN_CORE + RELOADS_IN_POND + 1) * self.reload,
+            (CANISTER_YEARS + 1) * per_store,
+            max(due.values()) * self.reload,
+        )

@@ -25,7 +25,6 @@ from slt.client.generate.report import Report
 from slt.client.generate.transfers import Element, Roads
 from slt.reports.signs import PLUTONIUM
 
-FUEL_MONTHS: Final = 7  # reactors take turns: fuel comes in January to July, so that spent fuel leaves until November
 OUTAGE_DAY: Final = 20
 SHIPPING_DAYS: Final = (12, 16, 20, 24)
 SHIPPING_MONTHS: Final = 3
@@ -42,7 +41,7 @@ class Reactor:
     def __init__(self, plan: Plan, area: Area, index: int, store: Area, roads: Roads) -> None:
         self.area = area
         self.store = store
-        self.fuel_month = 1 + index % FUEL_MONTHS
+        self.fuel_month = plan.fuel_month_of(index)
         self._reload = plan.reload
         self._roads = roads
         self._chance = Chance(plan.seed, area.name)

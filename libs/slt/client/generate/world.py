@@ -40,7 +40,7 @@ class World:
             Plant(
                 plan,
                 self._area("P", index, "fabrication"),
-                [one for n, one in enumerate(reactors) if (n + n // plan.plants) % plan.plants == index],
+                [one for n, one in enumerate(reactors) if plan.supplier_of(n) == index],
                 self.roads,
                 leaving_last=0 if index else plan.open_transits,
             )
