@@ -227,9 +227,10 @@ class Memory:
         """Compare `seen` with what is remembered, and remember the larger one; durable on return.
 
         The first one is remembered as it is. None: nothing could be proved without a log, and nothing changed. Raises
-        SplitView with the evidence kept; Unreachable and LogFault as `compare`.
+        SplitView with the evidence kept, and while evidence lies here; Unreachable and LogFault as `compare`.
         """
         with self._alone():
+            self.refuse_after_split()  # until a person has looked, nothing is remembered and no evidence heaped up
             last = self.last()
             if last is None:
                 write_durably(self._file, seen.note.encode())
@@ -250,7 +251,8 @@ class Memory:
         """Write the evidence, once for each contradiction."""
         known = {"old": split.old.note, "new": split.new.note, "published": split.published}
         notes = {f"{name}{SUFFIX}": note for name, note in known.items() if note}  # a size alone was not signed
-        name = sha256("".join(notes.values()).encode()).hexdigest()[:16]
+        texts = split.old.checkpoint.text() + split.new.checkpoint.text()  # cosignatures come and go
+        name = sha256(texts.encode()).hexdigest()[:16]
         target = self._evidence / f"{SPLIT}{split.old.size}-{split.new.size}-{name}"
         target.mkdir(parents=True, exist_ok=True)
         sync_folder(self._evidence.parent)
