@@ -53,6 +53,33 @@ def targets_of(change: Change) -> list[bytes]:
     return [encode(target) for target in _targets(change)]
 
 
+def keys_of_change(change: Change) -> set[bytes]:
+    """The records that judging it and applying it read, but for members and parameters, which every change may read."""
+    keys = {key(Kind.TARGET, target) for target in targets_of(change)}
+    match change:
+        case Enrol(identity=identity):
+            keys.add(key(Kind.IDENTITY, identity.kid))
+            keys.update(key(Kind.MBA, identity.state, mba) for mba in identity.mbas)
+        case Revoke(kid=kid):
+            keys |= {key(Kind.IDENTITY, kid), key(Kind.REVOKED, kid)}
+        case SetArea(mba=mba):
+            keys.update(area_records(mba))
+        case SetReference(mbas=mbas):
+            keys.update(record_key for mba in mbas for record_key in area_records(mba))
+        case ReplaceMembers(members=members):
+            for member in members:
+                keys |= {key(Kind.MEMBER, member.id), key(Kind.CHAIN, member.id)}
+                keys.update(
+                    key(Kind.IDENTITY, kid_of(ed25519_spki(one)))
+                    for one in (member.governance_key, member.consensus_key)
+                )
+        case SetParameter() | ActivateRules():
+            pass
+        case _:
+            assert_never(change)
+    return keys
+
+
 def _targets(change: Change) -> Sequence[Value]:
     match change:
         case Enrol(identity=identity):

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slt.inventory.authorisation import Failed, is_authority
-from slt.inventory.changes import Now, apply, is_announced_ahead, objections, targets_of
+from slt.inventory.changes import Now, apply, is_announced_ahead, keys_of_change, objections, targets_of
 from slt.inventory.keys import Kind, key
 from slt.inventory.members import MemberSet, find_members, find_signatory
 from slt.inventory.registry import find_identity, find_ledger
-from slt.inventory.state import Draft, Value
+from slt.inventory.state import Draft, Value, require
 from slt.inventory.vetting import Vetted
 from slt.statements.governance import Announcement, Change, Enrol, Revoke, SetParameter, parse_announcement
 from slt.statements.registry import Identity
@@ -80,10 +80,11 @@ def take_effect(draft: Draft, *, height: int, time_ms: int, forgotten_iat: int) 
     due = key(Kind.DUE, height)
     announced: list[bytes] = draft.get(due) or []
     window_changed = False
-    for statement_id in announced:
-        announcement = parse_announcement(_payload(draft, statement_id))
+    require(draft.parent, [key(Kind.ANNOUNCED, statement_id) for statement_id in announced])
+    changes = {one: parse_announcement(_payload(draft, one)).change for one in announced}
+    require(draft.parent, set[bytes]().union(*map(keys_of_change, changes.values())))
+    for statement_id, change in changes.items():
         now = Now(draft=draft, statement_id=statement_id, time_ms=time_ms)
-        change = announcement.change
         if apply(now, change):
             version = key(Kind.PARAMETER, "reference_version")
             draft.put(version, [_known(draft.get(version))[0] + 1])

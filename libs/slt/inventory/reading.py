@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import cbor2
 
-from slt.inventory.changes import targets_of
+from slt.inventory.changes import keys_of_change
 from slt.inventory.judgement import TERMS
 from slt.inventory.keys import ENTRIES_PER_RECORD, Kind, key
 from slt.inventory.outcome import ACCOUNTS
@@ -35,7 +35,7 @@ def keys_of_statement(vetted: Vetted, *, books: bool = True) -> set[bytes]:
     announcement = vetted.read_change()
     if announcement is not None:
         keys |= {key(Kind.MEMBERS), key(Kind.DUE, announcement.effective_height)}
-        keys.update(key(Kind.TARGET, target) for target in targets_of(announcement.change))
+        keys |= {key(Kind.ANNOUNCED, vetted.statement_id), *keys_of_change(announcement.change)}
     facts = vetted.read_facts()
     if facts is not None:
         keys |= _keys_of_report(facts, books=books)

@@ -76,6 +76,18 @@ class Records:
         return Layered(self, layers) if layers else self
 
 
+def require(view: View, keys: Iterable[bytes]) -> None:
+    """Raise NeedRecords for all of `keys` that `view` has not loaded: for many at once, where one by one took long."""
+    missing: list[bytes] = []
+    for record_key in keys:
+        try:
+            view.get(record_key)
+        except NeedRecords:
+            missing.append(record_key)
+    if missing:
+        raise NeedRecords(missing)
+
+
 class WholeState:
     """A View of a whole state in memory: genesis, tests, and replay of small ledgers."""
 

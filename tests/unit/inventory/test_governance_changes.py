@@ -5,9 +5,10 @@ from dataclasses import replace
 import cbor2
 import pytest
 
-from slt.inventory.evaluate import NeedVetting, UnknownRules
+from slt.inventory.evaluate import NeedVetting, UnknownRules, evaluate, keys_read
 from slt.inventory.keys import Kind, key
 from slt.inventory.rules.registry import Rule, asked
+from slt.inventory.state import NeedRecords, Records
 from slt.inventory.vetting import BadVetting, Vetted
 from slt.statements.governance import (
     ActivateRules,
@@ -327,3 +328,42 @@ def test_a_stateful_rule_counts_in_its_versions_of_the_rule_set() -> None:
     first = asked("I", references=True, profile="iaea", version=1)
     assert [rule.id for rule, _ in first] == ["C03", "C01", "C02", "C05", "C06", "C07"]
     assert asked("I", references=True, profile="iaea", version=0) == ()
+
+
+@pytest.mark.parametrize("many", [1, 40])
+def test_a_change_about_many_areas_asks_for_what_it_reads_at_once(many: int) -> None:
+    """However many they are: when it is judged, and when it takes effect."""
+    ledger = governed()
+    areas = tuple(area(f"N{number:03}", last_pit="20241231") for number in range(many))
+    items = (
+        change(SetReference(mbas=areas), at=1 + AHEAD),
+        change(Enrol(identity=registered("second", 7, mbas=tuple(a.mba for a in areas))), at=9, by=AUTHORITY),
+    )
+    assert _rounds(ledger, *items) <= 2
+    wait_for(ledger, AHEAD)
+    assert _rounds(ledger) <= 3
+    assert has(ledger, Kind.PIT, "XL", areas[-1].mba, "20241231")
+    late = change(Enrol(identity=registered("second", 7, mbas=tuple(a.mba for a in areas))), at=9, by=AUTHORITY)
+    assert _rounds(ledger, late) <= 2
+
+
+def _rounds(ledger: Ledger, *items: Vetted) -> int:
+    """How often a store is asked, until a block of `items` is final."""
+    batches = [ledger.batch(*items)] if items else []
+    keys = keys_read(batches, height=ledger.head.height + 1)
+    for asked_again in range(20):
+        view = Records({k: ledger.records.get(k) for k in keys}, spent={}, spent_limit_s=NOW_S)
+        try:
+            evaluation = evaluate(
+                view,
+                ledger.head,
+                height=ledger.head.height + 1,
+                time_ms=max(NOW_S * 1000, ledger.head.time_ms) + 1000,
+                batches=batches,
+            )
+        except NeedRecords as need:
+            keys |= need.keys
+        else:
+            ledger.commit(evaluation)
+            return asked_again
+    raise AssertionError("it asks for ever")
