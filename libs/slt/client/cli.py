@@ -11,7 +11,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 import slt
-from slt.client import cli_books, cli_governance, cli_log
+from slt.client import cli_books, cli_drill, cli_governance, cli_log
 from slt.client.errors import UNREACHABLE, ClientError, WrongUse
 from slt.client.options import Dir, Json
 
@@ -317,7 +317,8 @@ def _log_key(
 
 
 cli_books.register(app)
-cli_log.register(app, log)
+cli_log.register(log)
+cli_drill.register(app)
 cli_governance.register(app)
 
 

@@ -20,11 +20,10 @@ PolicyFile = Annotated[
 ]
 
 
-def register(app: typer.Typer, log: typer.Typer) -> None:
-    """Add the commands to `app` and to its group `log`."""
+def register(log: typer.Typer) -> None:
+    """Add the commands to the group `log`."""
     log.command("checkpoint")(_checkpoint)
     log.command("prove")(_prove)
-    app.command("export")(_export)
 
 
 def _checkpoint(
@@ -64,17 +63,3 @@ def _prove(
         directory=directory,
         as_json=as_json,
     )
-
-
-def _export(
-    tiles: Annotated[Path, typer.Option("--tiles", metavar="FOLDER", help="Write the log as static files here.")],
-    genesis: Genesis = None,
-    where: Where = None,
-    policy: PolicyFile = None,
-    directory: Dir = Path(),
-    as_json: Json = False,
-) -> None:
-    """Write the log as files for a static server: from the running ledger, or from its database when nothing is up."""
-    from slt.client.commands import tiles_export
-
-    tiles_export.export_tiles(tiles, genesis=genesis, where=where, policy=policy, directory=directory, as_json=as_json)

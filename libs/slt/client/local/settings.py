@@ -64,6 +64,12 @@ def service_environment(
     return {**os.environ, **settings, **extra}
 
 
+def offline_environment(folder: Folder, service: str) -> dict[str, str]:
+    """The environment of a program that works on the folder of `service`, whether that runs or not."""
+    openings = {"SLT_OPENINGS": str(folder.openings.resolve())} if folder.openings.is_dir() else {}
+    return service_environment(folder, service, nats_url="", trace_ratio="", extra=openings)
+
+
 def _port_before(path: Path) -> int:
     """The port in an address file; 0, which means any, when there is none."""
     try:
