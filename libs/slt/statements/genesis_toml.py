@@ -105,6 +105,8 @@ def read_areas(text: str) -> list[Mba]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GenesisError(str(error)) from None
+    except RecursionError:
+        raise GenesisError("brackets stand within brackets without end") from None
     _only(tables, frozenset({"mba"}), "file of areas")
     areas = [_mba(table) for table in _tables(tables, "mba")]
     if not areas:
