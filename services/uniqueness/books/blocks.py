@@ -7,7 +7,7 @@ its facts.
 
 from collections.abc import Mapping, Sequence
 
-from services.uniqueness.blocks import check_change, check_findings, facts_of, read_verdicts
+from services.uniqueness.blocks import BadBlock, check_change, check_findings, facts_of, read_verdicts
 from services.uniqueness.books.rows import Gathered, Moment
 from services.uniqueness.books.store import Head
 from slt.bus.messages import Block
@@ -27,6 +27,8 @@ def gather(
     gathered, areas = Gathered(), dict(areas)
     for block in blocks:
         header, verdicts = read_verdicts(block, height=head.height + 1, parent_id=head.block_id, genesis=genesis)
+        if len(block.findings) != len(verdicts):
+            raise BadBlock(block.height, "it has other numbers of verdicts and findings")
         items = (item for batch in block.batches for item in batch.items)
         for item, verdict, findings in zip(items, verdicts, block.findings, strict=True):
             if verdict.code != Code.ACCEPTED:

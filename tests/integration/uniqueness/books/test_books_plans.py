@@ -15,7 +15,7 @@ LARGE = ("entries", "reports", "flows", "totals", "added")
 
 MANY = """
     INSERT INTO entries (area, report, entry, number, kind, status, day, batch, facts, from_height)
-    SELECT area, 10000 + n, entry, number, kind, status, day, batch || n, facts, from_height
+    SELECT area, 1000 * report + n, entry, number, kind, status, day, batch || n, facts, from_height
     FROM entries, generate_series(1, 200) AS n WHERE report > 0
 """
 

@@ -110,12 +110,13 @@ async def test_a_bad_copy_alarms_and_a_good_one_is_taken(quiet: Member) -> None:
         assert (await running.get("/readyz")).status_code == 200
 
 
-@pytest.mark.parametrize("field", ["findings", "verdicts", "certificate", "header"])
+@pytest.mark.parametrize("field", ["findings", "fewer findings", "verdicts", "certificate", "header"])
 async def test_a_block_that_is_not_what_its_certificate_says_is_not_taken(quiet: Member, field: str) -> None:
     good = quiet.block(report(1))
     (finding,) = rejected(item(report(1)), Code.C01).findings
     forged: dict[str, Any] = {
         "findings": msgspec.structs.replace(good, findings=[[finding]]),
+        "fewer findings": msgspec.structs.replace(good, findings=[]),
         "verdicts": msgspec.structs.replace(good, verdicts=[bytes(reversed(good.verdicts[0]))]),
         "certificate": msgspec.structs.replace(good, certificate=good.certificate[:-1] + b"\0"),
         "header": with_header(good, make_world("another ledger"), log_size=9),
