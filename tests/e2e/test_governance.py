@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from slt.client.outbox import Outbox
 from slt.client.registry import Registry, fetch_registry
 from slt.client.services import ask
 from slt.client.submission import Signed, check, choose_identity, sign
+from slt.statements.genesis_toml import write_areas
 from slt.statements.verdicts import Code
 
 SAMPLES = Path(__file__).parents[1] / "vectors" / "reports"
@@ -39,6 +41,16 @@ async def test_a_ledger_is_changed_while_it_runs_and_services_are_killed(tmp_pat
         code, lines = await _slt("verify", *map(str, folder.receipts.iterdir()), "--genesis", str(folder.genesis_file))
         assert code == 0 and all(line["holds"] for line in lines)
         assert sorted(line["verdict"] for line in lines) == [*["accepted"] * 5, "rejected"]
+
+
+@pytest.mark.timeout(300)
+async def test_keys_are_replaced_and_an_area_asks_for_endorsements(tmp_path: Path) -> None:
+    folder = _ledger(tmp_path)
+    async with running(folder, extra={"SLT_STATE_POLL_S": "1"}):
+        await _key_is_replaced(folder)
+        await _area_asks_for_endorsements_and_an_authority_gives_one(folder)
+        code, lines = await _slt("verify", *map(str, folder.receipts.iterdir()), "--genesis", str(folder.genesis_file))
+        assert code == 0 and [line["verdict"] for line in lines] == ["accepted"] * 5
 
 
 async def _reporter_comes_and_goes(folder: Folder, network: Network) -> None:
@@ -77,6 +89,34 @@ async def _parameter_changes(folder: Folder, network: Network) -> None:
     await _until(folder, lambda now: now.parameters["skew_s"] == 400)
     code, (again,) = await _slt("announce", str(file), "--dir", str(folder.root))
     assert (code, again["answer"]) == (0, "accepted"), "an announced change keeps its receipt"
+
+
+async def _key_is_replaced(folder: Folder) -> None:
+    """A rotation: from the second change on only the new key reports, under the old name."""
+    old = next(one for one in (await _registry(folder)).identities if one.name == "xls1")
+    lines = await _accepted(folder, "rotate", "xls1", "--in", "2", "--overlap", "1")
+    assert len(lines) == 2
+    await _until(folder, lambda now: old.kid not in {one.kid for one in now.identities})
+    (new,) = [one for one in (await _registry(folder)).identities if one.name == "xls1"]
+    assert (new.mbas, new.role, len(folder.key_files("xls1"))) == (old.mbas, "reporter", 2)
+    await _accepted(folder, "submit", str(folder.reports / "XLS1-21.code10"))
+
+
+async def _area_asks_for_endorsements_and_an_authority_gives_one(folder: Folder) -> None:
+    """An area of a TOML file, changed; its reports are refused without the authority's word, and pass with it."""
+    area = replace((await _registry(folder)).area("XLF1"), endorsement="state")
+    (folder.root / "area.toml").write_text(write_areas([area]), encoding="utf-8")
+    await _accepted(folder, "propose", "area", str(folder.root / "area.toml"), "--in", "2")
+    await _until(folder, lambda now: now.area("XLF1").endorsement == "state")
+    where = ("--dir", str(folder.root))
+    code, (refused,) = await _slt("submit", str(folder.reports / "XLF1-101.code10"), *where)
+    assert (code, [one["rule"] for one in refused["findings"]]) == (1, ["A04"])
+    statement = folder.root / "101.statement"
+    assert (await _slt("endorse", refused["statement"][:12], "--request", str(statement), *where))[0] == 0
+    code, (given,) = await _slt("endorse", str(statement), *where)
+    assert (code, given["endorsed_by"]) == (0, "xl-authority")
+    code, (answer,) = await _slt("endorse", given["file"], *where)
+    assert (code, answer["answer"], answer["statement"]) == (0, "accepted", refused["statement"])
 
 
 async def _area_closes_under_a_report_that_is_on_its_way(folder: Folder, network: Network) -> None:
