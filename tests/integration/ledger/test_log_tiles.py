@@ -28,11 +28,17 @@ async def both(tmp_path: Path, world: World) -> AsyncIterator[Both]:
     async with sequencer(world, bus) as sequencing, ledger(log_config(tmp_path, world), bus) as running:
         await fill(sequencing, world, 599, blocks=3)
         await published(running, 600)
+        await until(lambda: partials(running) == {"002.p", "000.p"}, "partial tiles that are full now are dropped")
         yield running, sequencing
 
 
 def folder_of(running: Running) -> Path:
     return running.runtime.config.data_dir / "log"
+
+
+def partials(running: Running) -> set[str]:
+    """The names of the folders of partial tiles: of level 0 and the bundles, and of level 1."""
+    return {path.name for path in folder_of(running).rglob("*.p")}
 
 
 async def whole(running: Running) -> StaticReader:
@@ -136,8 +142,7 @@ async def test_partial_tiles_are_dropped_once_the_full_one_is_published(both: Bo
         await fill(sequencing, world, count)
         await published(running, sequencing.chain.frontier.size)
     assert (await whole(running)).verify() == 773
-    names = {path.name for path in folder_of(running).rglob("*.p")}
-    assert names == {"003.p", "000.p"}  # of level 0 and the bundles, and of level 1
+    await until(lambda: partials(running) == {"003.p", "000.p"}, "partial tiles that are full now are dropped")
     assert not (folder_of(running) / "tile/0/002.p").exists()
     assert (await running.get("/log/tile/0/002.p/88")).status_code == 200  # cut from the full one
 
