@@ -22,10 +22,10 @@ from slt.merkle.tree import Frontier
 from slt.statements.batches import parse_batch, verify_batch
 from slt.statements.cbor import decode as decode_cbor
 from slt.statements.genesis import Genesis
+from slt.statements.governance import GovernanceStatement, parse_ordered, verify_ordered
 from slt.statements.headers import Header, genesis_log_entry, parse_header
 from slt.statements.openings import Opening, parse_opening
-from slt.statements.signatures import signer_from_pem
-from slt.statements.statement import parse_statement, verify_statement
+from slt.statements.signatures import kid_of, signer_from_pem
 from slt.statements.tags import list_root
 from slt.statements.verdicts import Verdict, parse_verdict
 from tests.support.signed import Signed
@@ -102,10 +102,11 @@ def _batches(genesis: Genesis, block: Block, header: Header) -> list[VettedBatch
         verify_batch(batch, genesis.chain_id, author.consensus_key, one.signature)
         assert [entry.statement for entry in batch.entries] == [item.statement for item in one.items]
         for item in one.items:
-            statement = parse_statement(item.statement)
+            statement = parse_ordered(item.statement)
             assert statement.id == item.statement_id
-            identity = next(identity for identity in genesis.identities if identity.kid == statement.kid)
-            verify_statement(statement, identity.spki)
+            assert item.change == (statement.payload if isinstance(statement, GovernanceStatement) else b"")
+            assert kid_of(item.spki) == statement.kid, "that the key counts is what the replayed state says"
+            verify_ordered(statement, item.spki)
         batches.append(
             VettedBatch(
                 author=batch.author,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from slt.bus.jetstream import connect
 from slt.client.client import keep
 from slt.client.folder import Folder
 from slt.client.local.init import init, now_utc
@@ -25,6 +26,7 @@ from slt.client.services import ask
 from slt.client.submission import Signed, check, choose_identity, sign
 from slt.statements.genesis_toml import write_areas
 from slt.statements.verdicts import Code
+from tests.e2e.audit import audit_folder, fetch_blocks
 
 SAMPLES = Path(__file__).parents[1] / "vectors" / "reports"
 AHEAD = 3  # activation_blocks of this ledger: a change of areas waits for so many
@@ -41,6 +43,10 @@ async def test_a_ledger_is_changed_while_it_runs_and_services_are_killed(tmp_pat
         code, lines = await _slt("verify", *map(str, folder.receipts.iterdir()), "--genesis", str(folder.genesis_file))
         assert code == 0 and all(line["holds"] for line in lines)
         assert sorted(line["verdict"] for line in lines) == [*["accepted"] * 5, "rejected"]
+        async with connect(network.addresses.nats, name="audit") as bus:
+            blocks = await fetch_blocks(bus, folder)
+    audited = audit_folder(folder, blocks)
+    assert audited.log_size == 1 + 5 and len(audited.final) == 6, "replayed from genesis, block by block"
 
 
 @pytest.mark.timeout(300)
