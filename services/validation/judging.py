@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,10 @@ from slt.bus.messages import Item, Malformed, Validity, WireFinding
 from slt.reports.limits import oversize
 from slt.runtime.copies import Registry
 from slt.statements.statement import parse_statement
+
+AHEAD_BYTES_MAX: Final = 64 * 1024
+"""Of compressed facts: a larger report is judged under what is announced when it is asked for. It takes seconds, and
+facts and body of the largest already fill a message: twice the facts would not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ def judge_item(item: Item, bench: Bench, today: str | None = None) -> Item:
     now, *later = bench.terms
     filled = _within_limits(judge_under(item, now, bench, today), bench.registry)
     ahead = [one for one in later[:1] if one.rules_version in bench.rule_sets]
-    if not filled.facts_z or not ahead:
+    if not ahead or not 0 < len(filled.facts_z) <= AHEAD_BYTES_MAX:
         return filled
     return msgspec.structs.replace(filled, ahead=[Validity.of(judge_under(item, one, bench, today)) for one in ahead])
 

@@ -108,9 +108,7 @@ class Validation:
     def _noted(self, item: Item, received_ms: int, done_ms: int, span: BatchSpan) -> Item:
         """`item` with this stage's time and span; its decision is counted, logged and remembered."""
         outcome = "passed" if _passes(item) else "refused"
-        traceparent = span.item(
-            item.traceparent, statement_id=item.statement_id.hex(), mba=item.area, outcome=outcome
-        )
+        traceparent = span.item(item.traceparent, statement_id=item.statement_id.hex(), mba=item.area, outcome=outcome)
         for finding in item.findings:
             self._found.add(rule=finding[0], severity=finding[1])
         if outcome == "passed":

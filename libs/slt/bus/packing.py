@@ -22,6 +22,7 @@ def item_size(item: Item) -> int:
     size += 8 * (len(item.endorsements) + len(item.endorsers)) + 48 * len(item.timings)
     size += sum(map(len, item.endorsements)) + sum(map(len, item.endorsers)) + sum(map(len, item.endorser_spkis))
     size += sum(4 * sum(map(len, finding)) + 16 for finding in item.findings)
+    size += len(item.change) + sum(ITEM_FIXED_BYTES + len(ahead.facts_z) for ahead in item.ahead)
     return size
 
 

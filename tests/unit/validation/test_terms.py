@@ -68,6 +68,14 @@ def test_a_report_is_judged_under_both_while_a_change_is_announced(change: Chang
         assert ahead.facts_z == b"" and ahead.findings[0][0] == "V15"
 
 
+def test_a_large_report_travels_with_one_result_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the facts of the largest would not fit a message; it is judged again when it is asked for."""
+    change = announced(9, SetArea(mba=CLOSED))
+    facts_z = judge_item(authenticated(), bench(change)).facts_z
+    monkeypatch.setattr("services.validation.judging.AHEAD_BYTES_MAX", len(facts_z) - 1)
+    assert judge_item(authenticated(), bench(change)).ahead == []
+
+
 def test_a_report_is_judged_once_under_rules_that_the_program_does_not_have_yet() -> None:
     filled = judge_item(
         authenticated(), bench(announced(9, ActivateRules(version=NEW_RULES)), rule_sets=dict(RULE_SETS))
