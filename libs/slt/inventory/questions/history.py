@@ -1,9 +1,10 @@
 """Where did a batch come from, and what became of it? Across rebatching and across areas.
 
 Two things carry material from one name to another. A shipment (SD, SF) goes with the receipt (RD, RF) that repeats the
-shipper's name in label 447. Rebatching takes batches away (RM) and makes others (RP), in one report on one day. A trail
-goes forward and back along both, and never back from what came forward: what else went into the same canister is not
-the history of this assembly.
+shipper's name in label 447. Rebatching takes batches away (RM) and makes others (RP), in one report on one day; where a
+day has many, each goes from one entry at which the sums agree to the next, in the order of the report. A trail goes
+forward and back along both, and never back from what came forward: what else went into the same canister is not the
+history of this assembly.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from slt.reports.signs import BATCH_SIGN, CATEGORY_CHANGES, OBLIGATION_CHANGES, 
 
 NAMES_MAX: Final = 200
 """Names that one trail follows: the rods of an assembly, the assemblies of a canister; more says `complete` false."""
+
+REBATCHING: Final = frozenset({"RM", "RP"})
 
 EVENTS_MAX: Final = 10_000
 """Entries of one trail: what a person or a page can bear."""
@@ -103,6 +106,8 @@ class Trail:
             EntryQuery(as_of=as_of, state=state, mba=mba, batch=batch, kinds=_TOLD, limit=EVENTS_MAX)
         ]
         self._directions: dict[Name, set[int]] = {}
+        self._rebatchings: dict[EntryQuery, list[list[BookEntry]]] = {}  # of a report and day, each by itself
+        self._waiting: dict[EntryQuery, list[tuple[BookEntry, int]]] = {}  # for such an answer
         self._start = True
         self.complete = True
 
@@ -120,6 +125,11 @@ class Trail:
             self._start = False
             for name in {Name(row.state, row.mba, row.entry.batch) for row in found}:
                 self._go(name, (1, -1), asked=True)
+        if query.codes == REBATCHING:
+            self._rebatchings[query] = rebatchings(found)
+            for row, direction in self._waiting.pop(query, ()):
+                self._go_through(query, row, direction)
+            return
         if query.codes is not None:  # an answer about a step: it names batches to go on with
             direction = 1 if query.codes & _ONWARD else -1
             for row in found:
@@ -170,14 +180,28 @@ class Trail:
             state, _, mba = entry.shipper.partition("/")
             self._ask(state=state, mba=mba, batch=entry.shipper_batch, partner=own, codes=SHIPPED)
         if entry.code == ("RM" if direction > 0 else "RP"):
-            self._ask(
+            query = EntryQuery(
+                as_of=self._as_of,
                 state=row.state,
                 mba=row.mba,
                 numbers=frozenset({row.number}),
                 first=row.date,
                 last=row.date,
-                codes=frozenset({"RP" if direction > 0 else "RM"}),
+                codes=REBATCHING,
+                limit=EVENTS_MAX,
             )
+            if query in self._rebatchings:
+                self._go_through(query, row, direction)
+                return
+            if query not in self._waiting:
+                self._wanted.append(query)
+            self._waiting.setdefault(query, []).append((row, direction))
+
+    def _go_through(self, query: EntryQuery, row: BookEntry, direction: int) -> None:
+        """Go on with the other side of the rebatching that `row` is part of."""
+        for one in next((some for some in self._rebatchings[query] if row in some), ()):
+            if one.entry.code != row.entry.code:
+                self._go(Name(one.state, one.mba, one.entry.batch), (direction,))
 
     def _ask(
         self,
@@ -188,9 +212,6 @@ class Trail:
         batch: str | None = None,
         shipper_batch: str | None = None,
         partner: str | None = None,
-        numbers: frozenset[int] | None = None,
-        first: str | None = None,
-        last: str | None = None,
     ) -> None:
         query = EntryQuery(
             as_of=self._as_of,
@@ -200,9 +221,6 @@ class Trail:
             batch=batch,
             shipper_batch=shipper_batch,
             partner=partner,
-            numbers=numbers,
-            first=first,
-            last=last,
             limit=EVENTS_MAX,
         )
         if query not in self._asked:
@@ -210,8 +228,25 @@ class Trail:
             self._wanted.append(query)
 
 
+def rebatchings(rows: Iterable[BookEntry]) -> list[list[BookEntry]]:
+    """The rebatchings of one report and day, each by itself: the shortest runs of entries that take out (RM) as much
+    as they put in (RP), in the order of the report. What agrees at no place is one with all that follows.
+    """
+    found: list[list[BookEntry]] = []
+    run: list[BookEntry] = []
+    left: dict[int, int] = {}
+    for row in sorted(rows, key=lambda one: one.entry.number):
+        run.append(row)
+        for label, mg in row.entry.weights:
+            left[label] = left.get(label, 0) + BATCH_SIGN[row.entry.code] * mg
+        if not any(left.values()):
+            found.append(run)
+            run = []
+    return [*found, run] if run else found
+
+
 _TOLD: Final = frozenset("IPO")
-_ONWARD: Final = RECEIVED | {"RP"}
+_ONWARD: Final = RECEIVED
 _ORDER: Final = {"O": 0, "P": 2}  # an opening before, and a listing after the changes of its day
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from slt.inventory.questions.asking import NoAnswer, ask_corrections, ask_history
 from slt.inventory.questions.corrections import Chain
-from slt.inventory.questions.history import History
+from slt.inventory.questions.history import History, rebatchings
+from slt.inventory.questions.rows import BookEntry
 from slt.reports.facts import Facts
 from tests.unit.inventory.questions.listed_books import ListBooks
 from tests.unit.inventory.questions.test_sample_balances import area
@@ -132,3 +133,58 @@ async def test_one_name_in_areas_that_have_nothing_to_do_with_each_other(year: L
 
 async def test_a_batch_that_nobody_knows_has_no_events(year: ListBooks) -> None:
     assert (await history(year, "NOBODY")).events == ()
+
+
+def rebatched(*batches: str) -> list[BookEntry]:
+    """Entries of one report on one day: RM of lower-case names, RP of capitals, as many grams as letters."""
+    (first, *_) = facts_of("XLS1-22").entries
+    return [
+        BookEntry(
+            state="XL",
+            mba="XLS1",
+            number=22,
+            kind="I",
+            date=first.date,
+            entry=replace(
+                first,
+                number=number,
+                code="RM" if batch.islower() else "RP",
+                batch=batch,
+                weights=((630, 1000 * len(batch)), (670, 10 * len(batch))),
+            ),
+            from_height=1,
+            to_height=None,
+            by=None,
+        )
+        for number, batch in enumerate(batches, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        (["a", "b", "CC"],),
+        (["a", "b", "CC"], ["dd", "E", "F"], ["G", "g"]),
+        (["a", "b", "CC"], ["d", "e", "f"]),  # never agrees: with all that follows
+        (["a", "bb", "CC", "D"],),  # all taken first: they cannot be told apart
+    ],
+)
+def test_rebatchings_of_a_day_are_told_apart_where_the_sums_agree(whole: tuple[list[str], ...]) -> None:
+    rows = rebatched(*(batch for some in whole for batch in some))
+    found = [[row.entry.batch for row in some] for some in rebatchings(reversed(rows))]
+    assert found == list(whole)
+
+
+async def test_a_batch_goes_into_its_own_canister_only_and_a_canister_comes_from_its_own_batches(
+    year: ListBooks,
+) -> None:
+    report = facts_of("XLS1-22")
+    other = [replace(one, number=5 + one.number, batch=f"X{one.batch}") for one in report.entries]
+    received = facts_of("XLS1-21")
+    more = [replace(one, batch=f"X{one.batch}", shipper_batch=f"X{one.batch}") for one in received.entries]
+    year.accept(replace(received, number=25, entries=tuple(more)))
+    year.accept(replace(report, number=26, entries=(*report.entries, *other)))
+    forward = await ask_history(year, "XSP01", as_of=year.blocks)
+    assert [name.batch for name in forward.names if name.mba == "XLS1"] == ["XCN-0001", "XSP01"]
+    back = await ask_history(year, "XCN-0001", as_of=year.blocks)
+    assert [name.batch for name in back.names if name.mba == "XLS1"] == ["XCN-0001", "XSP01", "XSP02", "XSP03", "XSP04"]
