@@ -140,10 +140,11 @@ def _finding_object(finding: Finding) -> dict[str, str]:
 
 
 def _code(rule: str) -> Code | None:
+    """The code of a rule, or of a check that no rule is behind, by its name."""
     try:
         return code_of_rule(rule)
     except KeyError:
-        return None
+        return next((row.code for row in TABLE.values() if row.label == rule), None)
 
 
 def _title(rule: str) -> str:

@@ -156,7 +156,7 @@ def show_receipt(identifier: str, *, directory: Path, as_json: bool) -> None:
             _show_from_ledger(identifier, folder, genesis, out)
             return
         out.objects([answer_object(row, outbox, folder)])
-        out.say(f"{row.report} ({row.file}), signed by {row.identity}: {answer_row(row, outbox)[3]}")
+        out.say(f"{_title(row)}, signed by {row.identity}: {answer_row(row, outbox)[3]}")
         path = folder.receipt_file(row.statement_id)
         if path.exists():
             body = folder.body_file(row.statement_id)
@@ -218,7 +218,7 @@ def show_trace(identifier: str, *, directory: Path, as_json: bool) -> None:
         [{"statement": statement, "stages": [one.to_json() for one in stages], "services": said, "blocked": blocked}]
     )
     if row is not None:
-        out.say(f"{row.report} ({row.file}), statement {statement}: {row.standing}, sent {row.attempts} times")
+        out.say(f"{_title(row)}, statement {statement}: {row.standing}, sent {row.attempts} times")
     show_stages(stages, said, out)
     out.say(blocked)
     if all("problem" in said[service] and not said[service].get("unknown") for service in SERVICES):
@@ -265,6 +265,11 @@ _SHOWN_ELSEWHERE: Final = ("stage", "service", "state", "mba", "area", "received
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and len(value) >= ID_HEX_CHARS
+
+
+def _title(row: Entry) -> str:
+    """What it is about, and the file it was read from; a change of the ledger was read from none."""
+    return f"{row.report} ({row.file})" if row.mba else row.report
 
 
 def find(identifier: str, outbox: Outbox) -> Entry | None:
