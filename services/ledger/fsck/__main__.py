@@ -11,10 +11,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 from services.ledger.fsck.flow import Progress, Teller, check, standard_output
+from services.ledger.fsck.tiles import check_tiles
 from services.ledger.fsck.walk import Walk
+from services.ledger.leaves import Leaves
 from services.ledger.reader import Reader
 from services.ledger.store import ForeignLedger, Store
 from slt.merkle.notes import NoteVerifier
@@ -33,6 +36,9 @@ class Config(Offline):
     database_url: Annotated[
         str | None,
         setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
+    ] = None
+    log_dir: Annotated[
+        Path | None, setting("SLT_LOG_DIR", reason="tiles and checkpoint; none = log in SLT_DATA_DIR")
     ] = None
 
 
@@ -65,6 +71,9 @@ async def _check(config: Config, arguments: argparse.Namespace) -> int:
                 tell=tell,
                 clock_s=time.monotonic,
                 passed_on=standard_output() if arguments.blocks else None,
+                tiles=None
+                if arguments.blocks
+                else check_tiles(config.log_dir or config.data_dir / "log", Leaves(store, genesis), store, verifier),
             )
     finally:
         await engine.dispose()

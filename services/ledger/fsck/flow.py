@@ -7,7 +7,7 @@ beside    keys, the mark, rows of no block
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -70,9 +70,11 @@ async def check(
     tell: Tell,
     clock_s: Callable[[], float],
     passed_on: BinaryIO | None,
+    tiles: AsyncIterator[Fault] | None = None,
 ) -> Found:
     """Check the whole ledger and tell each fault. `progress` None: from genesis, and nothing is remembered.
 
+    `tiles` compares the published files with the blocks; it is asked last.
     `passed_on` gets every block that verifies, each behind its length (4 bytes, big-endian): for whoever replays it.
     """
     last = await store.height()
@@ -96,6 +98,10 @@ async def check(
     for fault in await walk.beside(last):
         tell({"fault": str(fault), **asdict(fault)})
         count += 1
+    if tiles is not None and not count:  # over entries that are not whole every tile would be a fault
+        async for fault in tiles:
+            tell({"fault": str(fault), **asdict(fault)})
+            count += 1
     if progress is not None:
         progress.forget()
     if passed_on is not None:

@@ -16,7 +16,9 @@ import pytest
 
 from services.ledger.config import Config
 from services.ledger.fsck.flow import Found, Progress, check
+from services.ledger.fsck.tiles import check_tiles
 from services.ledger.fsck.walk import Walk
+from services.ledger.leaves import Leaves
 from services.ledger.reader import Reader
 from services.ledger.store import ForeignLedger, Store
 from services.ledger.tables import METADATA
@@ -89,6 +91,7 @@ async def fsck(
                 tell=told,
                 clock_s=lambda: next(ticks) * seconds_a_look,
                 passed_on=checked.passed_on,
+                tiles=check_tiles(folder / "log", Leaves(store, world.genesis), store, world.checkpoint.verifier),
             )
     finally:
         await engine.dispose()
@@ -199,6 +202,31 @@ async def test_an_interrupted_check_goes_on_where_it_was(filled: Path, world: Wo
     assert (await fsck(filled, world, progress=True)).found == Found(
         height=3, statements=5, faults=0, resumed_after=-1
     ), "one that ended begins anew"
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "tile/0/000.p", "tile/entries/000.p"])
+@pytest.mark.parametrize("how", ["a byte", "a byte more", "gone"])
+async def test_a_file_of_the_published_log_that_is_not_what_the_entries_make_is_named(
+    filled: Path, world: World, where: str, how: str
+) -> None:
+    published = (filled / "log" / "checkpoint").read_text().splitlines()[1]
+    name = where if where == "checkpoint" else f"{where}/{published}"
+    path = filled / "log" / name
+    data = path.read_bytes()
+    if how == "gone" and name == "checkpoint":
+        path.write_bytes(data[:-20])  # a folder without a checkpoint has published nothing
+    elif how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:] if how == "a byte" else data + b"\0")
+    assert [fault for fault in (await fsck(filled, world)).faults if fault.startswith(f"log {name}:")]
+
+
+async def test_a_file_that_is_no_part_of_the_log_is_named(filled: Path, world: World) -> None:
+    (filled / "log" / "tile" / "0" / "notes.txt").write_text("by hand")
+    (filled / "log" / "tile" / "0" / "001").write_bytes(bytes(8192))
+    faults = (await fsck(filled, world)).faults
+    assert [fault.split(":")[0] for fault in faults] == ["log tile/0/notes.txt", "log tile/0/001"]
 
 
 async def test_the_database_of_another_ledger_is_not_checked(filled: Path) -> None:
