@@ -146,8 +146,13 @@ async def _area_closes_under_a_report_that_is_on_its_way(folder: Folder, network
     assert judged["height"] >= height and {finding["rule"] for finding in judged["findings"]} == {"V15"}
     now = await _registry(folder)
     assert (now.reference_version, now.area("XLR1").closed) == (before.reference_version + 1, "20250101")
-    code, lines = await _slt("submit", str(folder.reports / "XLR1-43.code10"), "--dir", str(folder.root))
-    assert (code, lines[-1]["answer"], lines[-1]["stage"]) == (1, "refused", "validation")
+    code, (checked,) = await _slt("submit", str(folder.reports / "XLR1-43.code10"), "--dir", str(folder.root))
+    assert (code, checked["verdict"]) == (1, "reject"), "who asks the ledger first signs nothing in vain"
+    made = _signed(folder, "XLR1-43", called="xlr1", now=now)
+    with closing(Outbox(folder.outbox_file)) as outbox:
+        keep(folder, outbox, [made])
+    code, (refused,) = await _slt("submit", "--dir", str(folder.root))
+    assert (code, refused["answer"], refused["stage"]) == (1, "refused", "validation")
 
 
 # What the test does as a person would

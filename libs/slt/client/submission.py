@@ -73,14 +73,21 @@ class Message:
     """The Nats-Msg-Id: of these submissions in this order and this attempt, so that a retry is never swallowed."""
 
 
-def check(file: str, document: bytes, genesis: Genesis, *, today: str | None = None) -> Checked:
+def check(
+    file: str,
+    document: bytes,
+    genesis: Genesis,
+    *,
+    today: str | None = None,
+    reference: Reference | None = None,
+) -> Checked:
     """Run the rules of the validation service on `document`, and the limits of the door, before anything is signed.
 
-    `today`: see slt.reports.judge; without it nothing is said about dates in the future.
+    `today`: see slt.reports.judge; without it nothing is said about dates in the future. `reference` is the reference
+    data as it counts now; without it that of genesis.
     """
-    judgement = judge_as(
-        document, form_of(document), Reference.of(genesis.mbas, genesis.reference_version), today=today
-    )
+    known = reference or Reference.of(genesis.mbas, genesis.reference_version)
+    judgement = judge_as(document, form_of(document), known, today=today)
     sizes = {
         "body_bytes_max": SALT_BYTES + len(document),
         "submission_bytes_max": STATEMENT_BYTES_MAX + len(compress(bytes(SALT_BYTES) + document)),

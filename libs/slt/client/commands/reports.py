@@ -28,9 +28,9 @@ from slt.client.folder import Folder, read_genesis
 from slt.client.local.network import working_folder
 from slt.client.outbox import FINAL, WAITING, Entry, Outbox
 from slt.client.output import Output, console
-from slt.client.registry import fetch_registry
+from slt.client.registry import Registry, fetch_registry
 from slt.client.submission import SALT_BYTES, Checked, check, choose_identity, sign
-from slt.reports import day_anywhere
+from slt.reports import Reference, day_anywhere
 from slt.statements.genesis import Genesis, Identity
 from slt.statements.verdicts import Code, code_of_rule
 
@@ -44,7 +44,8 @@ def check_files(files: Sequence[Path], *, genesis: Path | None, directory: Path,
     out = Output(as_json=as_json)
     ledger = read_genesis(genesis) if genesis is not None else working_folder(directory).genesis()
     today = day_anywhere(time.time())
-    checked = [check(str(file), _read(file), ledger, today=today) for file in files]
+    reference = None if genesis is not None else _reference(_registry(working_folder(directory)))
+    checked = [check(str(file), _read(file), ledger, today=today, reference=reference) for file in files]
     out.objects(check_object(one) for one in checked)
     out.table("", FINDING_COLUMNS, [row for one in checked for row in finding_rows(one)])
     for one in checked:
@@ -63,10 +64,12 @@ def submit_files(
     memory.refuse_after_split()
     identity = called or folder.profile().identity
     today = day_anywhere(time.time())
-    checked = [check(str(file), _read(file), genesis, today=today) for file in files]
+    registry = _registry(folder) if files else None
+    reference = _reference(registry)
+    checked = [check(str(file), _read(file), genesis, today=today, reference=reference) for file in files]
     with closing(Outbox(folder.outbox_file)) as outbox:
         _stop_on_errors(checked, out)
-        identities = _identities(folder) if checked else None
+        identities = registry.identities if registry is not None else None
         queued = queue(checked, folder, genesis, outbox, called=identity, new=new, identities=identities)
         asked_for = queued or [row.statement_id for row in outbox.waiting()]
         if not asked_for:
@@ -98,12 +101,16 @@ def _sent_and_shown(
     return rows
 
 
-def _identities(folder: Folder) -> Sequence[Identity] | None:
-    """Who may sign now, as the member says; None, and so those of genesis, while nobody answers."""
+def _registry(folder: Folder) -> Registry | None:
+    """What counts now, as the member says; None, and so what genesis says, while nobody answers."""
     try:
-        return asyncio.run(fetch_registry(folder.addresses())).identities
+        return asyncio.run(fetch_registry(folder.addresses()))
     except Unreachable:
         return None
+
+
+def _reference(registry: Registry | None) -> Reference | None:
+    return None if registry is None else Reference.of(registry.areas, registry.reference_version)
 
 
 def queue(
