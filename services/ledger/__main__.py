@@ -6,7 +6,7 @@ from services.ledger.config import Config
 from services.ledger.service import serve
 from services.ledger.signing import checkpoint_signer
 from services.ledger.store import Store
-from slt.runtime.database import ProcessLock, open_engine, upgrade
+from slt.runtime.database import ProcessLock, only_writer, open_engine, upgrade
 from slt.runtime.run import run, start
 from slt.runtime.settings import load
 
@@ -19,8 +19,9 @@ async def main() -> None:
             signer = checkpoint_signer(config, runtime.genesis)
             engine = open_engine(config.database_url or config.data_dir, "ledger")
             try:
-                await upgrade(engine, "services.ledger.migrations")
-                await serve(runtime, config, Store(engine), signer)
+                async with only_writer(engine, what="the ledger"):
+                    await upgrade(engine, "services.ledger.migrations")
+                    await serve(runtime, config, Store(engine), signer)
             finally:
                 await engine.dispose()
 

@@ -5,7 +5,7 @@ import os
 from services.uniqueness.config import Config
 from services.uniqueness.service import serve
 from services.uniqueness.store import Store
-from slt.runtime.database import ProcessLock, open_engine, upgrade
+from slt.runtime.database import ProcessLock, only_writer, open_engine, upgrade
 from slt.runtime.run import run, start
 from slt.runtime.settings import load
 
@@ -18,8 +18,9 @@ async def main() -> None:
         async with start(config, service="uniqueness") as runtime:
             engine = open_engine(config.database_url or config.data_dir, "uniqueness")
             try:
-                await upgrade(engine, "services.uniqueness.migrations")
-                await serve(runtime, config, Store(engine))
+                async with only_writer(engine, what="uniqueness"):
+                    await upgrade(engine, "services.uniqueness.migrations")
+                    await serve(runtime, config, Store(engine))
             finally:
                 await engine.dispose()
 

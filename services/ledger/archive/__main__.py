@@ -28,7 +28,15 @@ from services.ledger.archive.flow import FROZEN, OPENINGS, STATE, Summary, Wrong
 from services.ledger.store import ForeignLedger, Frozen, Store
 from slt.merkle.hashing import Digest
 from slt.merkle.notes import NoteVerifier
-from slt.runtime.database import AlreadyRunning, OtherRevision, ProcessLock, open_engine, require_newest, upgrade
+from slt.runtime.database import (
+    AlreadyRunning,
+    OtherRevision,
+    ProcessLock,
+    only_writer,
+    open_engine,
+    require_newest,
+    upgrade,
+)
 from slt.runtime.files import durable_write
 from slt.runtime.identity import load_genesis
 from slt.runtime.settings import Offline, SettingsError, load, setting
@@ -111,29 +119,38 @@ async def _export(config: Config, genesis: Genesis, arguments: argparse.Namespac
     engine = open_engine(config.database_url or config.data_dir, "ledger")
     try:
         await require_newest(engine, MIGRATIONS)
-        store = Store(engine)
-        await store.attach(genesis)
-        beside = _openings(config, genesis)
-        if arguments.state is not None:
-            beside[STATE] = arguments.state.read_bytes()
         if freezing:
-            beside[FROZEN] = await _last_word(store, config, genesis, arguments.reason)
-        summary = await write(store, genesis, arguments.file, beside=beside, tell=Teller(as_json=arguments.json))
-        if freezing:
-            durable_write(config.data_dir / FROZEN, beside[FROZEN])
-            await store.freeze(summary.height)  # last: a crash before this line leaves a ledger that goes on
-        return summary
+            async with only_writer(engine, what="the ledger"):
+                return await _written(Store(engine), config, genesis, arguments, freezing=True)
+        return await _written(Store(engine), config, genesis, arguments, freezing=False)
     finally:
         await engine.dispose()
+
+
+async def _written(
+    store: Store, config: Config, genesis: Genesis, arguments: argparse.Namespace, *, freezing: bool
+) -> Summary:
+    await store.attach(genesis)
+    beside = _openings(config, genesis)
+    if arguments.state is not None:
+        beside[STATE] = arguments.state.read_bytes()
+    if freezing:
+        beside[FROZEN] = await _last_word(store, config, genesis, arguments.reason)
+    summary = await write(store, genesis, arguments.file, beside=beside, tell=Teller(as_json=arguments.json))
+    if freezing:
+        durable_write(config.data_dir / FROZEN, beside[FROZEN])
+        await store.freeze(summary.height)  # last: a crash before this line leaves a ledger that goes on
+    return summary
 
 
 async def _rebuild(engine: AsyncEngine, genesis: Genesis, config: Config, arguments: argparse.Namespace) -> Summary:
     verifier = NoteVerifier.from_vkey(genesis.member(config.member).checkpoint_vkey)
     try:
-        await upgrade(engine, MIGRATIONS)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
-            tell = Teller(as_json=arguments.json)
-            return await rebuild(Store(engine), genesis, verifier, arguments.file, pool=pool, tell=tell)
+        async with only_writer(engine, what="the ledger"):
+            await upgrade(engine, MIGRATIONS)
+            with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
+                tell = Teller(as_json=arguments.json)
+                return await rebuild(Store(engine), genesis, verifier, arguments.file, pool=pool, tell=tell)
     finally:
         await engine.dispose()
 

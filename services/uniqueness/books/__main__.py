@@ -5,7 +5,7 @@ import os
 from services.uniqueness.books.config import Config
 from services.uniqueness.books.service import serve
 from services.uniqueness.books.store import Store
-from slt.runtime.database import ProcessLock, open_engine, upgrade
+from slt.runtime.database import ProcessLock, only_writer, open_engine, upgrade
 from slt.runtime.run import run, start
 from slt.runtime.settings import load
 
@@ -18,8 +18,9 @@ async def main() -> None:
         async with start(config, service="uniqueness", process="books") as runtime:
             engine = open_engine(config.database_url or config.data_dir, "books")
             try:
-                await upgrade(engine, "services.uniqueness.books.migrations")
-                await serve(runtime, config, engine, Store(engine))
+                async with only_writer(engine, what="the books"):
+                    await upgrade(engine, "services.uniqueness.books.migrations")
+                    await serve(runtime, config, engine, Store(engine))
             finally:
                 await engine.dispose()
 

@@ -15,7 +15,15 @@ from services.uniqueness.snapshot.config import Config
 from services.uniqueness.snapshot.flow import NotYet, RottenState, restore, write
 from services.uniqueness.snapshot.format import BadSnapshot
 from services.uniqueness.store import ForeignLedger, SecondWriter, Store
-from slt.runtime.database import AlreadyRunning, OtherRevision, ProcessLock, open_engine, require_newest, upgrade
+from slt.runtime.database import (
+    AlreadyRunning,
+    OtherRevision,
+    ProcessLock,
+    only_writer,
+    open_engine,
+    require_newest,
+    upgrade,
+)
 from slt.runtime.identity import load_genesis
 from slt.runtime.settings import SettingsError, load
 
@@ -58,8 +66,9 @@ async def _run(config: Config, arguments: argparse.Namespace) -> dict[str, int |
             first = await write(Store(engine), genesis, arguments.file, tell)
         else:
             with ProcessLock(config.data_dir / "uniqueness.lock", what="uniqueness"):
-                await upgrade(engine, "services.uniqueness.migrations")
-                first = await restore(Store(engine), genesis, arguments.file, tell)
+                async with only_writer(engine, what="uniqueness"):
+                    await upgrade(engine, "services.uniqueness.migrations")
+                    first = await restore(Store(engine), genesis, arguments.file, tell)
     finally:
         await engine.dispose()
     return {
