@@ -27,7 +27,7 @@ from slt.bus.messages import Block, decode
 from slt.runtime.database import damage, open_engine
 from slt.statements.verdicts import Code
 from tests.integration.ledger.erasing import erased
-from tests.integration.ledger.harness import everything, ledger_env, stored
+from tests.integration.ledger.harness import DEADLINE_S, everything, ledger_config, ledger_env, stored
 from tests.support.blocks import World, accepted, make_world, rejected
 
 FINDING = ("V55", "warning", "OI/2", "469", "x", "a measurement basis", "The basis is missing.")
@@ -45,6 +45,19 @@ async def filled(config: Config, world: World) -> Path:
         await sequencing.order([accepted(world.item(5, findings=[FINDING]))])
         await stored(running, sequencing, 3)
     assert await erased(config.data_dir, world, [world.item(2).statement_id]) == 1
+    return config.data_dir
+
+
+@pytest.fixture
+async def published(tmp_path: Path, world: World) -> Path:
+    """The folder of a stopped ledger whose log of two entries was published as files."""
+    config = ledger_config(tmp_path, world, SLT_LOG_PUBLISH_S="0.05")
+    async with everything(config, world, MemoryBroker().bus("ledger")) as (running, sequencing, _):
+        await sequencing.order([accepted(world.item(1))])
+        await stored(running, sequencing, 1)
+        async with asyncio.timeout(DEADLINE_S):
+            while (await running.get("/log/checkpoint")).text.splitlines()[1:2] != ["2"]:
+                await asyncio.sleep(0.05)  # noqa: ASYNC110  # the answer comes over HTTP, which rings no bell
     return config.data_dir
 
 
@@ -204,14 +217,13 @@ async def test_an_interrupted_check_goes_on_where_it_was(filled: Path, world: Wo
     ), "one that ended begins anew"
 
 
-@pytest.mark.parametrize("where", ["checkpoint", "tile/0/000.p", "tile/entries/000.p"])
+@pytest.mark.parametrize("name", ["checkpoint", "tile/0/000.p/2", "tile/entries/000.p/2"])
 @pytest.mark.parametrize("how", ["a byte", "a byte more", "gone"])
 async def test_a_file_of_the_published_log_that_is_not_what_the_entries_make_is_named(
-    filled: Path, world: World, where: str, how: str
+    published: Path, world: World, name: str, how: str
 ) -> None:
-    published = (filled / "log" / "checkpoint").read_text().splitlines()[1]
-    name = where if where == "checkpoint" else f"{where}/{published}"
-    path = filled / "log" / name
+    assert (await fsck(published, world)).faults == []
+    path = published / "log" / name
     data = path.read_bytes()
     if how == "gone" and name == "checkpoint":
         path.write_bytes(data[:-20])  # a folder without a checkpoint has published nothing
@@ -219,13 +231,13 @@ async def test_a_file_of_the_published_log_that_is_not_what_the_entries_make_is_
         path.unlink()
     else:
         path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:] if how == "a byte" else data + b"\0")
-    assert [fault for fault in (await fsck(filled, world)).faults if fault.startswith(f"log {name}:")]
+    assert [fault for fault in (await fsck(published, world)).faults if fault.startswith(f"log {name}:")]
 
 
-async def test_a_file_that_is_no_part_of_the_log_is_named(filled: Path, world: World) -> None:
-    (filled / "log" / "tile" / "0" / "notes.txt").write_text("by hand")
-    (filled / "log" / "tile" / "0" / "001").write_bytes(bytes(8192))
-    faults = (await fsck(filled, world)).faults
+async def test_a_file_that_is_no_part_of_the_log_is_named(published: Path, world: World) -> None:
+    (published / "log" / "tile" / "0" / "notes.txt").write_text("by hand")
+    (published / "log" / "tile" / "0" / "001").write_bytes(bytes(8192))
+    faults = (await fsck(published, world)).faults
     assert [fault.split(":")[0] for fault in faults] == ["log tile/0/notes.txt", "log tile/0/001"]
 
 
