@@ -56,8 +56,8 @@ async def published(tmp_path: Path, world: World) -> Path:
         await sequencing.order([accepted(world.item(1))])
         await stored(running, sequencing, 1)
         async with asyncio.timeout(DEADLINE_S):
-            while (await running.get("/log/checkpoint")).text.splitlines()[1:2] != ["2"]:
-                await asyncio.sleep(0.05)  # noqa: ASYNC110  # the answer comes over HTTP, which rings no bell
+            while (await running.get("/log/checkpoint")).text.splitlines()[1:2] != ["2"]:  # noqa: ASYNC110 - it is HTTP
+                await asyncio.sleep(0.05)
     return config.data_dir
 
 
