@@ -24,6 +24,12 @@ def config(tmp_path: Path, world: World) -> Config:
     return ledger_config(tmp_path, world)
 
 
+@pytest.fixture
+def either(tmp_path: Path, world: World, database_url: str | None) -> Config:
+    """`config`, once on each database."""
+    return ledger_config(tmp_path, world, **({} if database_url is None else {"SLT_DATABASE_URL": database_url}))
+
+
 @pytest.fixture(params=["memory", "jetstream"])
 async def buses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Buses]:
     """Either broker, with the streams as they are."""

@@ -14,9 +14,9 @@ REASON: Final = "RETENTION PERIOD OF 10 YEARS IS OVER"
 ERASED_MS: Final = 1_900_000_000_000
 
 
-async def erased(folder: Path, world: World, statement_ids: Sequence[bytes], *, before_ms: int = 0) -> int:
-    """Erase the bodies of these statements, or those before `before_ms`; how many."""
-    engine = open_engine(folder, "ledger")
+async def erased(where: str | Path, world: World, statement_ids: Sequence[bytes], *, before_ms: int = 0) -> int:
+    """Erase the bodies of these statements, or those before `before_ms`; how many. `where`: as open_engine takes it."""
+    engine = open_engine(where, "ledger")
     try:
         store = Store(engine)
         await store.attach(world.genesis)

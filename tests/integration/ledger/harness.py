@@ -30,6 +30,7 @@ from tests.support.signed import signed
 
 DEADLINE_S: Final = 60.0  # a process start takes ten seconds and more where the machine is busy
 POLL_S: Final = "0.05"
+MIGRATIONS: Final = "services.ledger.migrations"
 
 
 def ledger_env(folder: Path, world: World, name: str = "world", **extra: str) -> dict[str, str]:
@@ -40,6 +41,11 @@ def ledger_env(folder: Path, world: World, name: str = "world", **extra: str) ->
     path = folder / "ledger" / "checkpoint.pem"
     path.write_bytes(pem)
     return env | {"SLT_CHECKPOINT_KEY": str(path)}
+
+
+def database_of(config: Config) -> str | Path:
+    """What open_engine takes: the URL of a PostgreSQL, or the folder of SQLite's file."""
+    return config.database_url or config.data_dir
 
 
 def ledger_config(folder: Path, world: World, **extra: str) -> Config:
@@ -68,8 +74,8 @@ async def ledger(
     config.data_dir.mkdir(parents=True, exist_ok=True)
     with ProcessLock(config.data_dir / "ledger.lock", what="the ledger"):
         async with start(config, service="ledger", bus=bus) as runtime:
-            engine = open_engine(config.data_dir, "ledger")
-            await upgrade(engine, "services.ledger.migrations")
+            engine = open_engine(database_of(config), "ledger")
+            await upgrade(engine, MIGRATIONS)
             store = store_of(engine)
             served = asyncio.create_task(serve(runtime, config, store, checkpoint_signer(config, runtime.genesis)))
             try:

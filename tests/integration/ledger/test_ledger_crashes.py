@@ -125,12 +125,14 @@ class Feed:
         await until(lambda: served.done() or self.sequencing.stored >= top, "all stored, or a crash")
 
 
-@pytest.mark.parametrize("nth", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("database_url", "nth"), [("sqlite", 1), ("sqlite", 2), ("sqlite", 4), ("postgresql", 2)], indirect=["database_url"]
+)
 @pytest.mark.parametrize("point", POINTS)
 async def test_after_a_crash_every_statement_has_one_receipt(
-    tmp_path: Path, world: World, point: str, nth: int
+    either: Config, world: World, point: str, nth: int
 ) -> None:
-    config, broker = ledger_config(tmp_path, world), MemoryBroker()
+    config, broker = either, MemoryBroker()
     async with AsyncExitStack() as stack:
         sequencing = await stack.enter_async_context(sequencer(world, broker.bus("consensus")))
         box: Mailbox = await stack.enter_async_context(mailbox(world, broker.bus("facility")))
