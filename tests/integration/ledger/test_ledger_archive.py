@@ -41,8 +41,8 @@ async def filled(config: Config, world: World) -> Path:
     return config.data_dir
 
 
-async def exported(folder: Path, world: World, path: Path) -> Summary:
-    engine = open_engine(folder, "ledger")
+async def exported(where: str | Path, world: World, path: Path) -> Summary:
+    engine = open_engine(where, "ledger")
     try:
         store = Store(engine)
         await store.attach(world.genesis)
@@ -51,8 +51,8 @@ async def exported(folder: Path, world: World, path: Path) -> Summary:
         await engine.dispose()
 
 
-async def imported(folder: Path, world: World, path: Path) -> Summary:
-    engine = open_engine(folder, "ledger")
+async def imported(where: str | Path, world: World, path: Path) -> Summary:
+    engine = open_engine(where, "ledger")
     try:
         await upgrade(engine, "services.ledger.migrations")
         with ThreadPoolExecutor(2) as pool:

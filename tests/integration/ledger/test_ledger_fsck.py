@@ -75,15 +75,16 @@ class Checked:
 
 
 async def fsck(
-    folder: Path,
+    where: str | Path,
     world: World,
     *,
     progress: bool = False,
     tell: Callable[[dict[str, Any]], None] | None = None,
     seconds_a_look: float = 0.0,
 ) -> Checked:
+    """Check the ledger in a folder, or that of a PostgreSQL's URL, beside which no file stands."""
     checked = Checked()
-    engine = open_engine(folder, "ledger")
+    engine = open_engine(where, "ledger")
     ticks = count()
 
     def told(said: dict[str, Any]) -> None:
@@ -95,16 +96,17 @@ async def fsck(
         with ThreadPoolExecutor(1) as pool:
             store = Store(engine)
             await store.attach(world.genesis)
-            walk = Walk(store, Reader(store, world.genesis, pool), world.genesis, world.checkpoint.verifier)
+            leaves, verifier = Leaves(store, world.genesis), world.checkpoint.verifier
+            walk = Walk(store, Reader(store, world.genesis, pool), world.genesis, verifier)
             checked.found = await check(
                 walk,
                 store,
-                progress=Progress(folder / "fsck.json", world.genesis) if progress else None,
+                progress=Progress(Path(where) / "fsck.json", world.genesis) if progress else None,
                 damage=await damage(engine),
                 tell=told,
                 clock_s=lambda: next(ticks) * seconds_a_look,
                 passed_on=checked.passed_on,
-                tiles=check_tiles(folder / "log", Leaves(store, world.genesis), store, world.checkpoint.verifier),
+                tiles=None if isinstance(where, str) else check_tiles(where / "log", leaves, store, verifier),
             )
     finally:
         await engine.dispose()
