@@ -6,7 +6,7 @@ one transaction with `head`, and can be rebuilt from the ledger's blocks. `held`
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 from slt.runtime.octets import Octets
 
@@ -18,6 +18,12 @@ RECORDS: Final = Table(
     Column("key", Octets, primary_key=True),
     Column("value", Octets, nullable=False),
     Column("spent_iat", BigInteger),  # of a SPENT record: seconds; null for the others
+)
+Index(
+    "records_spent",
+    RECORDS.c.spent_iat,
+    sqlite_where=RECORDS.c.spent_iat.is_not(None),
+    postgresql_where=RECORDS.c.spent_iat.is_not(None),
 )
 
 HEAD: Final = Table(
@@ -46,3 +52,4 @@ HELD: Final = Table(
     Column("until_ms", BigInteger, nullable=False),  # that of the first submission of the statement
     Column("item", Octets, nullable=False),  # MessagePack of slt.bus.messages.Item
 )
+Index("held_by_statement", HELD.c.statement_id)

@@ -68,6 +68,7 @@ from tests.unit.inventory.building import report
 
 DEADLINE_S: Final = 60.0  # a process start takes ten seconds and more where the machine is busy
 LEDGER: Final[World] = make_world("uniqueness")
+MIGRATIONS: Final = "services.uniqueness.migrations"
 
 T = TypeVar("T")
 
@@ -250,7 +251,8 @@ class Sequencer:
 class Member:
     """What a test holds: it speaks as validation, consensus and ledger, and listens as a facility."""
 
-    def __init__(self, broker: Broker, bus: Bus, folder: Path) -> None:
+    def __init__(self, broker: Broker, bus: Bus, folder: Path, database_url: str | None) -> None:
+        self.database_url = database_url
         self.broker = broker
         self.bus = bus
         self.folder = folder
@@ -260,6 +262,11 @@ class Member:
         self._opener = StageOpener(LEDGER.genesis, member=0)
         self.admitted_items: list[Item] = []  # as they came, repeats included
         self.refusals: list[Refusal] = []
+
+    @property
+    def database(self) -> str | Path:
+        """Where the service keeps its state, as open_engine takes it."""
+        return self.database_url or self.folder / "uniqueness" / "data"
 
     @asynccontextmanager
     async def consensus_answers(self) -> AsyncIterator[None]:
@@ -319,13 +326,13 @@ class Member:
     ) -> AsyncIterator["Running"]:
         """The service in this process, with everything that its __main__ does. `stays`: ends when the context does."""
         bus = await self.broker.bus("uniqueness")
-        config = config_of(self.folder, hold_s=hold_s)
+        config = config_of(self.folder, hold_s=hold_s, database_url=self.database_url)
         config.data_dir.mkdir(parents=True, exist_ok=True)
         with ProcessLock(config.data_dir / "uniqueness.lock", what="uniqueness"):
             async with start(config, service="uniqueness", bus=bus) as runtime:
-                engine = open_engine(config.data_dir, "uniqueness")
+                engine = open_engine(self.database, "uniqueness")
                 try:
-                    await upgrade(engine, "services.uniqueness.migrations")
+                    await upgrade(engine, MIGRATIONS)
                     address = config.address_file
                     assert address is not None
                     address.unlink(missing_ok=True)
@@ -350,10 +357,10 @@ class Running:
 
 
 @asynccontextmanager
-async def member(broker: Broker, folder: Path) -> AsyncIterator[Member]:
-    """A member whose consensus and ledger answer."""
+async def member(broker: Broker, folder: Path, *, database_url: str | None = None) -> AsyncIterator[Member]:
+    """A member whose consensus and ledger answer. `database_url`: of PostgreSQL, in place of a file in `folder`."""
     async with AsyncExitStack() as stack:
-        made = Member(broker, await broker.bus("member"), folder)
+        made = Member(broker, await broker.bus("member"), folder, database_url)
         await stack.enter_async_context(made.consensus_answers())
         await stack.enter_async_context(made.ledger_answers())
         listening = asyncio.create_task(made.listen())
@@ -366,8 +373,9 @@ async def member(broker: Broker, folder: Path) -> AsyncIterator[Member]:
             await asyncio.wait({listening})
 
 
-def config_of(folder: Path, *, hold_s: float = 300.0) -> Config:
+def config_of(folder: Path, *, hold_s: float = 300.0, database_url: str | None = None) -> Config:
     settings = {"SLT_HOLD_S": str(hold_s), "SLT_BLOCK_POLL_S": "0.05", "SLT_LOG_LEVEL": "warning"}
+    settings |= {} if database_url is None else {"SLT_DATABASE_URL": database_url}
     return load(Config, service_env(folder, LEDGER, "uniqueness", **settings))
 
 

@@ -31,6 +31,7 @@ from slt.statements.headers import parse_header
 from slt.statements.verdicts import Code, is_final, parse_verdict
 from tests.integration.uniqueness.member import LEDGER, Member, item, member, until
 from tests.support.buses import small_table, world_of
+from tests.support.postgres import PostgresServer
 from tests.support.services import service_env
 from tests.support.signed import signed
 from tests.unit.inventory.building import entry, report
@@ -222,7 +223,7 @@ async def _check(here: Member, facility: Facility) -> None:
     assert sorted(code for place in (2, 3) for code in by_name[place]) in ([0], [0, Code.C01])
     assert by_name[5] == []
     assert "C02" in {row[0] for refusal in here.refusals for row in refusal.findings}
-    engine = open_engine(here.folder / "uniqueness" / "data", "uniqueness")
+    engine = open_engine(here.database, "uniqueness")
     try:
         store = Store(engine)
         head, is_new = await store.begin(LEDGER.genesis.chain_id, _never)
@@ -246,6 +247,7 @@ class Process:
 
     def __init__(self, here: Member, nats_url: str) -> None:
         settings = {"SLT_HOLD_S": "2", "SLT_BLOCK_POLL_S": "0.05", "SLT_NATS_URL": nats_url}
+        settings |= {} if here.database_url is None else {"SLT_DATABASE_URL": here.database_url}
         env = service_env(here.folder, LEDGER, "uniqueness", **settings)
         self._address = Path(env["SLT_ADDRESS_FILE"])
         self._env = {**os.environ, **env}
@@ -287,13 +289,18 @@ async def _process(here: Member, nats_url: str) -> AsyncIterator[Process]:
 
 
 @pytest.mark.timeout(300)
-async def test_a_process_killed_at_seeded_moments_comes_to_the_same_state(tmp_path: Path) -> None:
+async def test_a_process_killed_at_seeded_moments_comes_to_the_same_state(
+    tmp_path: Path, database_url: str | None
+) -> None:
     seeded = random.Random(20251122)
     items = [item(number, mba=mba) for number in range(1, 31) for mba in ("XLR1", "XLF1")]
     seeded.shuffle(items)
     async with world_of("nats", tmp_path / "nats", small_table(bytes_max=1 << 26)) as broker:
         url = broker.server.url  # type: ignore[attr-defined]  # of the real broker's world
-        async with member(broker, tmp_path) as here, _process(here, url) as process:
+        async with (
+            member(broker, tmp_path, database_url=database_url) as here,
+            _process(here, url) as process,
+        ):
             facility = Facility(here, items)
             running = asyncio.create_task(facility.run())
             for _ in range(6):
@@ -307,11 +314,26 @@ async def test_a_process_killed_at_seeded_moments_comes_to_the_same_state(tmp_pa
             refused = {one.submission_id for one in here.refusals}
             assert all(one in accepted or one.submission_id in refused for one in items)
             assert all(len(codes) == 1 for codes in facility.codes.values())
-            engine = open_engine(here.folder / "uniqueness" / "data", "uniqueness")
+            engine = open_engine(here.database, "uniqueness")
             head, _ = await Store(engine).begin(LEDGER.genesis.chain_id, _never)
             await engine.dispose()
             assert head.height == here.sequencer.height
             assert state_root(head.lanes) == parse_header(here.sequencer.young[-1].header).state_root
+
+
+async def test_a_second_process_on_another_folder_and_the_same_postgresql_stops_with_a_clear_error(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    database_url = postgres_server.new_database()
+    async with world_of("nats", tmp_path / "nats", small_table(bytes_max=1 << 26)) as broker:
+        url = broker.server.url  # type: ignore[attr-defined]  # of the real broker's world
+        async with member(broker, tmp_path, database_url=database_url) as here, _process(here, url):
+            second = Process(here, url)
+            second._address = tmp_path / "other.json"
+            second._env |= {"SLT_ADDRESS_FILE": str(second._address), "SLT_DATA_DIR": str(tmp_path / "other")}
+            with pytest.raises(AssertionError, match=r"uniqueness: another process .slt uniqueness, pid"):
+                await second.start()
+            assert second.ended() == 1
 
 
 async def test_a_second_process_on_the_same_folder_stops_with_a_clear_error(tmp_path: Path) -> None:

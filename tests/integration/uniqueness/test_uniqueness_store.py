@@ -1,4 +1,4 @@
-"""The store on the real SQLite: what a commit promises, what a reader sees, and who is kept out."""
+"""The store on either real database: what a commit promises, what a reader sees, and who is kept out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,17 +7,20 @@ from pathlib import Path
 
 import cbor2
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.uniqueness.core import Held
 from services.uniqueness.service import first_state
 from services.uniqueness.store import Certified, ForeignLedger, SecondWriter, Store
+from services.uniqueness.tables import METADATA
 from slt.inventory.keys import Kind, key, prefix
 from slt.inventory.lthash import EMPTY_LANES, updated
 from slt.inventory.state import StateHead
 from slt.runtime.database import open_engine, upgrade
-from tests.integration.uniqueness.member import LEDGER, item
+from tests.integration.uniqueness.member import LEDGER, MIGRATIONS, item
 
 SPENT = [key(Kind.SPENT, bytes([n]) * 32) for n in range(10)]
 HEAD = key(Kind.HEAD, "XL", "XLR1")
@@ -31,9 +34,9 @@ CERTIFIED = Certified(b"header", b"certificate")
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    made = open_engine(tmp_path, "uniqueness")
-    await upgrade(made, "services.uniqueness.migrations")
+async def engine(tmp_path: Path, database_url: str | None) -> AsyncIterator[AsyncEngine]:
+    made = open_engine(database_url or tmp_path, "uniqueness")
+    await upgrade(made, MIGRATIONS)
     yield made
     await made.dispose()
 
@@ -148,6 +151,30 @@ async def test_what_is_held_stays_as_it_came_first(engine: AsyncEngine) -> None:
     assert await store.held() == []
 
 
+async def test_the_migrated_schema_is_the_one_that_the_code_reads(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), METADATA)
+        )
+    assert differences == []
+
+
+async def test_of_two_that_commit_the_same_height_at_once_one_succeeds(engine: AsyncEngine) -> None:
+    store, head = await begun(engine)
+    other, _ = await begun(engine)
+    outcomes = await asyncio.gather(
+        store.commit(after(head), {SPENT[0]: spent(5)}, certified=CERTIFIED),
+        other.commit(after(head), {SPENT[1]: spent(5)}, certified=CERTIFIED),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in outcomes) == ["NoneType", "SecondWriter"]
+    loaded = (await (await begun(engine))[0].load(SPENT[:2])).values()
+    assert sorted(map(str, loaded)) == sorted([str(spent(5)), "None"])
+
+
+@pytest.mark.parametrize(
+    "database_url", ["sqlite"], indirect=True
+)  # PostgreSQL does so unless its own settings say not
 async def test_every_commit_is_synced_to_the_disk(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         assert (await connection.scalar(text("PRAGMA journal_mode"))) == "wal"
