@@ -1,15 +1,19 @@
 """What makes a block final, and who may say so: certificates, by trust model.
 
 private: `[term certificate, signature]`, the signature by the term's sequencer over `private_sign_bytes` (formats.md,
-"private certificate"; consensus.md 6.2). The other models stand beside it in `VERIFIERS` once they exist.
+"private certificate"; consensus.md 6.2). consortium: the bytes of a commit certificate (`tendermint/certs.py`), signed
+by more than two thirds of the members of genesis. `public` stands beside them in `VERIFIERS` once it exists.
 """
 
 from collections.abc import Callable
 from typing import Final
 
+from slt.consensus.tendermint.certs import BadCertificate, parse_certificate, verify_decision
+from slt.consensus.tendermint.members import MemberSet
+from slt.consensus.tendermint.votes import Kind
 from slt.consensus.terms import check_covers
 from slt.merkle.ed25519 import BadSignature, verify_ed25519
-from slt.statements.cbor import Value
+from slt.statements.cbor import DecodeError, Value
 from slt.statements.genesis import Genesis
 from slt.statements.headers import Header
 from slt.statements.signatures import Signer
@@ -84,4 +88,18 @@ def _check_members(header: Header, genesis: Genesis) -> None:
         raise CertificateError(f"the proposer {header.proposer} is no member")
 
 
-VERIFIERS: Final[dict[str, Callable[[Header, Value, Genesis], None]]] = {"private": _verify_private}
+def _verify_consortium(header: Header, value: Value, genesis: Genesis) -> None:
+    """Under the members that genesis names: an epoch is a member set, and genesis' own is number 0."""
+    if not isinstance(value, bytes):
+        raise CertificateError("not a consortium certificate: it is a byte string")
+    try:
+        certificate = parse_certificate(value, Kind.PRECOMMIT, len(genesis.members))
+        verify_decision(header, certificate, MemberSet.of_genesis(genesis), verify_ed25519)
+    except (BadCertificate, DecodeError) as error:
+        raise CertificateError(f"not final by the members of genesis: {error}") from error
+
+
+VERIFIERS: Final[dict[str, Callable[[Header, Value, Genesis], None]]] = {
+    "private": _verify_private,
+    "consortium": _verify_consortium,
+}

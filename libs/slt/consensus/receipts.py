@@ -244,7 +244,11 @@ def _verdict_path(read: Receipt) -> None:
 
 def _certificate(read: Receipt, genesis: Genesis, cache: VerifierCache) -> str:
     if read.changes:
-        raise BrokenLink("certificate", "The receipt holds changes of the member set, and a private ledger has none.")
+        raise BrokenLink(
+            "certificate",
+            "The receipt holds changes of the member set: a private ledger has none, and those of a consortium are not "
+            "read by this program yet.",
+        )
 
     def check() -> str:
         try:
@@ -253,7 +257,9 @@ def _certificate(read: Receipt, genesis: Genesis, cache: VerifierCache) -> str:
             raise BrokenLink(
                 "certificate", f"Nothing shows that block {read.header.height} is final: {error}."
             ) from error
-        return f"The block is final by the certificate of the {genesis.model} authority"
+        if genesis.model == "private":
+            return "The block is final by the certificate of the private authority"
+        return f"The block is final by more than two thirds of the {len(genesis.members)} members of genesis"
 
     return cache.once((genesis.chain_id, read.header.encoded, encode(read.certificate)), check)
 

@@ -158,9 +158,9 @@ def test_what_is_no_certificate_is_refused(value: Value) -> None:
 
 
 def test_a_model_that_this_program_does_not_know_is_refused() -> None:
-    consortium = make_genesis(model="consortium")
-    header = replace(HEADER, chain_id=consortium.chain_id)
-    assert "consortium" in refusal(header, CERTIFICATE.to_value(), consortium)
+    public = make_genesis(model="public")
+    header = replace(HEADER, chain_id=public.chain_id)
+    assert "the model 'public'" in refusal(header, CERTIFICATE.to_value(), public)
 
 
 def test_every_flipped_bit_of_a_certificate_breaks_it() -> None:
