@@ -6,7 +6,7 @@ The decoder is ours, so that no library's version decides what a member accepts.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import cbor2
 
@@ -30,9 +30,8 @@ class Tagged:
 
 Value: TypeAlias = "int | bytes | str | bool | Sequence[Value] | Mapping[Value, Value] | Tagged | None"
 
-_SCALARS: Final = frozenset({int, bytes, str, bool, type(None)})
+_SCALARS: Final = frozenset({bytes, str, bool, type(None)})  # but int, which has a range
 _ARRAYS: Final = frozenset({list, tuple})
-_PLAIN: Final = _SCALARS | _ARRAYS
 
 
 def encode(value: Value) -> bytes:
@@ -190,17 +189,17 @@ def _text(data: bytes, begin: int, end: int) -> str:
 
 def _is_plain(value: Value) -> bool:
     """True when cbor2 writes `value` as we would: no map, no tag, no subclass and no large integer in it."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return kind is not int or _INT_MIN <= value <= _INT_MAX  # type: ignore[operator]  # its kind is int
-    if kind not in _ARRAYS:
-        return False
-    kinds = set(map(type, value))  # type: ignore[arg-type]  # its kind is list or tuple
-    if not kinds <= _PLAIN:
-        return False
-    if int in kinds and any(type(item) is int and not _INT_MIN <= item <= _INT_MAX for item in value):  # type: ignore[union-attr]  # an array
-        return False
-    return kinds <= _SCALARS or all(_is_plain(item) for item in value if type(item) in _ARRAYS)  # type: ignore[union-attr]  # an array
+    items: list[Any] = [value]
+    for item in items:  # which grows by what each array holds
+        kind = type(item)
+        if kind is int:
+            if not _INT_MIN <= item <= _INT_MAX:
+                return False
+        elif kind in _ARRAYS:
+            items += item
+        elif kind not in _SCALARS:
+            return False
+    return True
 
 
 def _write(value: Value, write: Callable[[bytes], None]) -> None:
