@@ -168,7 +168,7 @@ def name_of(key: bytes) -> str:
         kind = kind_of(key)
         fields = (field.hex() if isinstance(field, bytes) else str(field) for field in fields_of(key))
         return f"{Kind(kind).name.lower()} {', '.join(map(' '.join, zip(RECORDS[kind].key, fields, strict=True)))}"
-    except (ValueError, KeyError, cbor2.CBORDecodeError):
+    except (ValueError, KeyError, IndexError, TypeError, cbor2.CBORDecodeError):
         return key.hex()
 
 

@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import cbor2
+
 from slt.consensus.certificates import CertificateError, verify_certificate
+from slt.inventory.keys import Kind, kind_of
 from slt.inventory.lthash import EMPTY_LANES, LANES_BYTES, state_root, updated
-from slt.inventory.state import StateHead
+from slt.inventory.state import StateHead, iat_of
 from slt.statements import cbor
 from slt.statements.cbor import Value
 from slt.statements.genesis import Genesis
@@ -26,6 +29,7 @@ NAME: Final = "slt-state"
 VERSION: Final = 1
 LENGTH_BYTES: Final = 4
 RECORDS_PER_PART: Final = 1_000  # a megabyte at most times; what a reader holds at once
+IAT_MAX: Final = 2**63  # what a column of a database holds
 PART_BYTES_MAX: Final = 256 * 1024 * 1024  # a record has at most some 100 kB
 
 
@@ -122,7 +126,7 @@ class Records:
         found: dict[bytes, bytes] = {}
         for row in rows:
             match row:
-                case [bytes(key), bytes(value)] if key > self._last:
+                case [bytes(key), bytes(value)] if key > self._last and _storable(key, value):
                     found[key] = value
                     self._last = key
                 case _:
@@ -138,6 +142,14 @@ class Records:
             raise BadSnapshot("its records do not hash to the certified state root: some were changed, added or lost")
         self.complete = True
         return {}
+
+
+def _storable(key: bytes, value: bytes) -> bool:
+    """Whether a store can hold it before the hash was compared: of a known kind, and a SPENT one with its iat."""
+    try:
+        return kind_of(key) is not Kind.SPENT or 0 <= iat_of(value) < IAT_MAX
+    except (ValueError, IndexError, TypeError, KeyError, cbor2.CBORDecodeError):
+        return False
 
 
 def _decoded(data: bytes) -> Value:
