@@ -1,8 +1,8 @@
 """What the stateful rules ask of an area of this profile, where agreements differ or the sources leave it open.
 
-The twin of `slt.reports.profiles`, which does the same for the stateless rules and holds the severities of both. Genesis
-chooses a profile for each area (`Mba.profile`); whether batches are followed strictly is chosen there too, by the area's
-kind (item or bulk).
+The twin of `slt.reports.profiles`, which does the same for the stateless rules and holds the severities of both.
+Genesis chooses a profile for each area (`Mba.profile`); whether batches are followed strictly is chosen there too, by
+the area's kind (item or bulk).
 """
 
 from collections.abc import Mapping
