@@ -10,6 +10,7 @@ a root alone names no log; `sub` is the statement's; `log_size` binds the size, 
 leads from leaf 1 of 2 and from leaf 2 of 3 to one root. Codec and signing only: slt.consensus.forms verifies.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -185,7 +186,7 @@ def _sign1(raw: bytes, what: str) -> list[Value]:
     return shapes.array(tagged.value, what, 4)
 
 
-def _map(value: Value, what: str, labels: frozenset[int | str]) -> dict[Value, Value]:
+def _map(value: Value, what: str, labels: AbstractSet[object]) -> dict[Value, Value]:
     if type(value) is not dict:
         raise DecodeError(f"{what} must be a map")
     if value.keys() != labels:

@@ -93,6 +93,11 @@ def place(case: Case) -> tuple[int, tuple[Digest, ...]]:
     return proof
 
 
+def _mapping(value: Value) -> Mapping[Value, Value]:
+    assert isinstance(value, Mapping)
+    return value
+
+
 def cose_receipt(
     case: Case,
     *,
@@ -123,8 +128,8 @@ def cose_receipt(
     assert isinstance(tagged, Tagged) and isinstance(tagged.value, list)
     protected, beside, _, signature = tagged.value
     assert isinstance(protected, bytes)
-    labels: dict[Value, Value] = dict(decode(protected))  # type: ignore[call-overload]  # a map
-    labels[cose.CLAIMS] = {**labels[cose.CLAIMS], **(claims or {})}  # type: ignore[dict-item]  # a map
+    labels = dict(_mapping(decode(protected)))
+    labels[cose.CLAIMS] = {**_mapping(labels[cose.CLAIMS]), **(claims or {})}
     labels |= header or {}
     protected = encode({label: value for label, value in labels.items() if value is not None})
     signature = (by or key_of(case)).sign(cose.sig_structure(protected, about.header.log_root))
@@ -451,7 +456,11 @@ def a_cose_receipt_with_a_consistency_proof_beside(case: Case, _: Case) -> Shown
 
 @wrong("form", "must have exactly the labels")
 def a_cose_receipt_that_does_not_say_the_size(case: Case, _: Case) -> Shown:
-    claims = {cose.ISS: case.genesis.audience, cose.SUB: parse_statement(read(case).statement).sub, cose.IAT: 1}
+    claims: dict[Value, Value] = {
+        cose.ISS: case.genesis.audience,
+        cose.SUB: parse_statement(read(case).statement).sub,
+        cose.IAT: 1,
+    }
     return bare_cose(case, cose_receipt(case, header={cose.CLAIMS: claims}))
 
 
