@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from slt.bus.compression import inflate
 from slt.bus.messages import EvaluateBatch, EvaluateItem, Item, WireFinding
 from slt.inventory.admission import Admission, Again, Hold, Number, Pass, Refuse, admit_on
+from slt.inventory.judgement import read_terms
 from slt.inventory.state import Draft, View
 from slt.inventory.vetting import Vetted, VettedBatch
 from slt.reports.facts import FACTS_LENGTH_MAX
@@ -135,7 +136,9 @@ def plan(
     At most `may_hold` can be held; what is one too many is refused with the same words.
     """
     on_their_way = OnTheirWay(pending)
-    admit = partial(admit_on, Draft(view), next_height=next_height, time_ms=now_ms, pending=on_their_way)
+    draft = Draft(view)
+    terms = read_terms(draft)
+    admit = partial(admit_on, draft, terms, next_height=next_height, time_ms=now_ms, pending=on_their_way)
     answers: list[Admission] = []
     passed: list[tuple[int, Number]] = []
     waiting: dict[Number, list[int]] = {}  # predecessor -> positions that wait for it

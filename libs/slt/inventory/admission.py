@@ -8,7 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from slt.inventory.judgement import judge, read_terms
+from slt.inventory.judgement import Terms, judge, read_terms
 from slt.inventory.reading import aliases_of_statement, keys_of_statement, keys_of_terms
 from slt.inventory.state import Draft, NeedRecords, View
 from slt.inventory.vetting import Vetted
@@ -56,7 +56,9 @@ Admission: TypeAlias = Pass | Hold | Refuse | Again
 
 def keys_admitted(vetted: Vetted) -> set[bytes]:
     """The records that `admit` reads, as far as the statement tells. Raises BadFacts."""
-    return keys_of_terms() | keys_of_statement(vetted, books=False)
+    keys = keys_of_statement(vetted, books=False)
+    keys |= keys_of_terms()
+    return keys
 
 
 def admit(view: View, vetted: Vetted, *, next_height: int, time_ms: int, pending: Container[Number]) -> Admission:
@@ -64,14 +66,20 @@ def admit(view: View, vetted: Vetted, *, next_height: int, time_ms: int, pending
 
     `pending` are the numbers that this member passed on and that are not final yet. Raises NeedRecords, and BadFacts.
     """
-    return admit_on(Draft(view), vetted, next_height=next_height, time_ms=time_ms, pending=pending)
+    draft = Draft(view)
+    return admit_on(draft, read_terms(draft), vetted, next_height=next_height, time_ms=time_ms, pending=pending)
 
 
-def admit_on(draft: Draft, vetted: Vetted, *, next_height: int, time_ms: int, pending: Container[Number]) -> Admission:
-    """The same, for one statement after another on one draft, which reads each record once. Writes nothing into it."""
+def admit_on(
+    draft: Draft, terms: Terms, vetted: Vetted, *, next_height: int, time_ms: int, pending: Container[Number]
+) -> Admission:
+    """The same, for one statement after another on one draft, which reads each record once. Writes nothing into it.
+
+    `terms` are those of the draft.
+    """
     if missing := aliases_of_statement(draft.parent, vetted, books=False):
         raise NeedRecords(missing)
-    ruling = judge(draft, read_terms(draft), vetted, height=next_height, time_ms=time_ms, more_may_come=True)
+    ruling = judge(draft, terms, vetted, height=next_height, time_ms=time_ms, more_may_come=True)
     if ruling.code is Code.DUPLICATE:
         return Again()
     if vetted.signature == "no key":

@@ -123,7 +123,7 @@ def keys_read(batches: Sequence[VettedBatch], *, height: int) -> set[bytes]:
 
     Raises BadFacts and BadVetting.
     """
-    keys = keys_of_terms() | {key(Kind.DUE, height), key(Kind.MEMBERS)}
+    keys = {key(Kind.DUE, height), key(Kind.MEMBERS), *keys_of_terms()}
     keys.update(key(Kind.CHAIN, batch.author) for batch in batches)
     for batch in batches:
         for vetted in batch.items:

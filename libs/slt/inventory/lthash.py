@@ -8,9 +8,11 @@ single record to an outsider. Why 1024 lanes of 16 bits: the parameters for whic
 
 from collections.abc import Iterable
 from hashlib import shake_128
+from itertools import islice
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from slt.merkle.hashing import Digest
 from slt.statements.tags import tag, tagged_hash
@@ -20,6 +22,7 @@ EMPTY_LANES: Final = bytes(LANES_BYTES)
 
 _TAG: Final = tag("record")
 _LANE: Final = np.dtype("<u2")
+_AT_ONCE: Final = 256  # records whose lanes are added at once: half a megabyte
 
 
 def lanes_of(key: bytes, value: bytes) -> bytes:
@@ -36,12 +39,17 @@ def updated(
     A changed record is removed with its old value and added with its new one. Each record must be there to be removed;
     that is the caller's to know, the sum cannot tell.
     """
-    total = np.frombuffer(lanes, dtype=_LANE).copy()
-    for record in removed:
-        total -= np.frombuffer(lanes_of(*record), dtype=_LANE)
-    for record in added:
-        total += np.frombuffer(lanes_of(*record), dtype=_LANE)
+    total = np.frombuffer(lanes, dtype=_LANE) + _sum(added) - _sum(removed)
     return total.tobytes()
+
+
+def _sum(records: Iterable[tuple[bytes, bytes]]) -> npt.NDArray[np.uint16]:
+    total = np.zeros(LANES_BYTES // _LANE.itemsize, dtype=_LANE)
+    left = iter(records)
+    while some := list(islice(left, _AT_ONCE)):  # one addition of many rows takes a sixth of the time of many of one
+        rows = np.frombuffer(b"".join(lanes_of(*record) for record in some), dtype=_LANE)
+        total += rows.reshape(len(some), -1).sum(axis=0, dtype=_LANE)
+    return total
 
 
 def state_root(lanes: bytes) -> Digest:

@@ -1,6 +1,7 @@
 """Which records a judgement reads: what can be told beforehand, so that a store loads it with one bulk query."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import cbor2
 
@@ -17,9 +18,10 @@ from slt.reports.facts import EntryFacts, Facts
 from slt.reports.quantities import ELEMENT_LABELS
 
 
-def keys_of_terms() -> set[bytes]:
+@cache
+def keys_of_terms() -> frozenset[bytes]:
     """What `judgement.read_terms` reads."""
-    return {key(Kind.LEDGER), *(key(Kind.PARAMETER, name) for name in TERMS)}
+    return frozenset((key(Kind.LEDGER), *(key(Kind.PARAMETER, name) for name in TERMS)))
 
 
 def keys_of_statement(vetted: Vetted, *, books: bool = True) -> set[bytes]:
