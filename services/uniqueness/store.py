@@ -7,10 +7,12 @@ What the database raises travels up: the process stops, and starts anew from wha
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import any_, bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -41,6 +43,9 @@ CACHED_KINDS: Final = frozenset(
     }
 )
 CACHED_MAX: Final = 200_000  # records; about 100 MB
+# Of the other kinds what was read last, absent ones too: admission has just asked for most of what evaluation asks for.
+RECENT_MAX: Final = 32_768  # records, or those of one load: of a few seconds at full load; about 10 MB
+RECENT_BYTES_MAX: Final = 2_048  # of one value; longer ones are few, and read again
 
 _ONE: Final = 1
 
@@ -89,7 +94,9 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
+        self._upsert = _upsert_of(engine.dialect)
         self._cache: dict[bytes, bytes | None] = {}
+        self._recent: dict[bytes, bytes | None] = {}
         self._changes = 0  # goes up when a commit begins and when it has ended: odd while one is under way
         self._writing = asyncio.Lock()
 
@@ -121,8 +128,15 @@ class Store:
             changes = self._changes
             if changes % 2:
                 return await self._read(list(keys))  # The cache may be of the moment before the commit.
-            found = {key: self._cache[key] for key in keys if key in self._cache}
-            wanted = [key for key in keys if key not in found]
+            found: dict[bytes, bytes | None] = {}
+            wanted: list[bytes] = []
+            for key in keys:
+                for remembered in (self._cache, self._recent):
+                    if key in remembered:
+                        found[key] = remembered[key]
+                        break
+                else:
+                    wanted.append(key)
             if wanted:
                 read = await self._read(wanted)
                 if changes != self._changes:
@@ -189,36 +203,40 @@ class Store:
                 gone = [key for key, value in changes.items() if value is None]
                 for some in _cut(gone, ASKED_AT_ONCE):
                     await connection.execute(delete(RECORDS).where(RECORDS.c.key.in_(some)))
-            self._cache.update((key, value) for key, value in changes.items() if kind_of(key) in CACHED_KINDS)
+            for key, value in changes.items():
+                if kind_of(key) in CACHED_KINDS:
+                    self._cache[key] = value
+                elif key in self._recent:
+                    self._recent[key] = value
         finally:
             self._changes += 1
 
     async def _read(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
         found: dict[bytes, bytes | None] = dict.fromkeys(keys)
-        query = select(RECORDS.c.key, RECORDS.c.value).where(RECORDS.c.key.in_(bindparam("keys", expanding=True)))
         async with self._engine.connect() as connection:
             for some in _cut(keys, ASKED_AT_ONCE):
-                for key, value in await connection.execute(query, {"keys": some}):
-                    found[bytes(key)] = bytes(value)
+                if self._engine.dialect.name == "postgresql":
+                    rows = await connection.execute(_ANY, {"keys": some})
+                else:  # the driver's own words: SQLAlchemy's cost as much as the reading
+                    rows = await connection.exec_driver_sql(_any_of(len(some)), tuple(some))
+                found.update((key, value) for key, value in rows)
         return found
 
     def _remember(self, read: Mapping[bytes, bytes | None]) -> None:
         if len(self._cache) > CACHED_MAX:
             self._cache.clear()
-        self._cache.update((key, value) for key, value in read.items() if kind_of(key) in CACHED_KINDS)
+        if len(self._recent) + len(read) > RECENT_MAX:
+            self._recent.clear()
+        for key, value in read.items():
+            if kind_of(key) in CACHED_KINDS:
+                self._cache[key] = value
+            elif value is None or len(value) <= RECENT_BYTES_MAX:
+                self._recent[key] = value
 
     async def _write(self, connection: AsyncConnection, records: Mapping[bytes, bytes]) -> None:
-        statement = self._insert(RECORDS)
-        upsert = statement.on_conflict_do_update(
-            index_elements=[RECORDS.c.key],
-            set_={"value": statement.excluded.value, "spent_iat": statement.excluded.spent_iat},
-        )
-        rows = [
-            {"key": key, "value": value, "spent_iat": iat_of(value) if kind_of(key) is Kind.SPENT else None}
-            for key, value in records.items()
-        ]
+        rows = [(key, value, iat_of(value) if kind_of(key) is Kind.SPENT else None) for key, value in records.items()]
         for some in _cut(rows, WRITTEN_AT_ONCE):
-            await connection.execute(upsert, some)
+            await connection.exec_driver_sql(self._upsert, some)
 
     # Held submissions
 
@@ -299,6 +317,27 @@ def _held_of(row: sa.RowMapping) -> Held:
         held_ms=row["held_ms"],
         until_ms=row["until_ms"],
     )
+
+
+def _upsert_of(dialect: sa.Dialect) -> str:
+    """The statement that writes rows (key, value, spent_iat), for the driver: SQLAlchemy would look at each of them."""
+    insert = postgresql_insert if dialect.name == "postgresql" else sqlite_insert
+    statement = insert(RECORDS)
+    return str(
+        statement.on_conflict_do_update(
+            index_elements=[RECORDS.c.key],
+            set_={"value": statement.excluded.value, "spent_iat": statement.excluded.spent_iat},
+        ).compile(dialect=dialect)
+    )
+
+
+_ANY: Final = select(RECORDS.c.key, RECORDS.c.value).where(RECORDS.c.key == any_(bindparam("keys", type_=ARRAY(BYTEA))))
+
+
+@lru_cache(maxsize=8)
+def _any_of(count: int) -> str:
+    """The same on SQLite, which takes no array: a parameter for each of `count` keys."""
+    return f"SELECT key, value FROM records WHERE key IN ({','.join('?' * count)})"  # noqa: S608  # only question marks
 
 
 def _cut(things: Sequence[Any], at_once: int) -> Iterable[Sequence[Any]]:

@@ -14,7 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.uniqueness.core import Held
 from services.uniqueness.service import first_state
-from services.uniqueness.store import Certified, ForeignLedger, SecondWriter, Store
+from services.uniqueness.store import (
+    RECENT_BYTES_MAX,
+    RECENT_MAX,
+    Certified,
+    ForeignLedger,
+    SecondWriter,
+    Store,
+)
 from services.uniqueness.tables import METADATA
 from slt.inventory.keys import Kind, key, prefix
 from slt.inventory.lthash import EMPTY_LANES, updated
@@ -89,6 +96,39 @@ async def test_changes_are_written_replaced_and_removed_and_readers_see_them(eng
     await store.commit(after(first), {HEAD: cbor2.dumps([2]), SPENT[0]: None}, certified=CERTIFIED)
     assert await store.load([HEAD, *SPENT[:2]]) == {HEAD: cbor2.dumps([2]), SPENT[0]: None, SPENT[1]: spent(6)}
     assert await (await begun(engine))[0].load([HEAD]) == {HEAD: cbor2.dumps([2])}
+
+
+async def test_what_was_read_a_moment_ago_is_not_read_again_and_is_what_the_last_commit_made_of_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, head = await begun(engine)
+    await store.commit(after(head), {SPENT[0]: spent(5), SPENT[1]: spent(6)}, certified=CERTIFIED)
+    assert await store.load(SPENT[:4]) == {SPENT[0]: spent(5), SPENT[1]: spent(6), SPENT[2]: None, SPENT[3]: None}
+    changes = {SPENT[0]: None, SPENT[1]: spent(7), SPENT[2]: spent(8)}
+    await store.commit(after(after(head)), changes, certified=CERTIFIED)
+    expected = {**changes, SPENT[3]: None}
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.sync_engine.pool, "connect", lambda: pytest.fail("the database is asked"))
+        assert await store.load(SPENT[:4]) == expected
+    assert await Store(engine).load(SPENT[:4]) == expected
+
+
+async def test_a_long_value_is_read_each_time(engine: AsyncEngine) -> None:
+    store, head = await begun(engine)
+    long = key(Kind.REPORT, "XL", "XLR1", 1)
+    value = cbor2.dumps([b"x" * (RECENT_BYTES_MAX + 1)])
+    await store.commit(after(head), {long: value}, certified=CERTIFIED)
+    assert await store.load([long]) == {long: value}
+    assert long not in store._recent
+
+
+async def test_only_so_much_is_kept_of_what_was_read(engine: AsyncEngine) -> None:
+    store, _ = await begun(engine)
+    keys = [key(Kind.SPENT, number.to_bytes(32, "big")) for number in range(RECENT_MAX + 10)]
+    await store.load(keys[:10])
+    await store.load(keys[10:])
+    assert await store.load(keys[:10]) == dict.fromkeys(keys[:10])
+    assert len(store._recent) == 10
 
 
 async def test_spent_records_are_found_by_iat(engine: AsyncEngine) -> None:
