@@ -8,7 +8,7 @@ evaluated, and that result counts.
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from slt.bus.compression import inflate
 from slt.bus.messages import EvaluateBatch, EvaluateItem, Item, WireFinding
@@ -24,12 +24,19 @@ HELD_MAX: Final = 10_000  # held submissions: some 20 MB of usual reports; more 
 PENDING_MAX_S: Final = 600.0  # what was passed on so long ago and is not final got lost, and its sender will repeat it
 
 
-def vetted_of(item: Item | EvaluateItem, *, known: Vetted | None = None) -> Vetted:
+Seen: TypeAlias = tuple[bytes, Vetted]  # the facts of a statement as they travelled, and what they were taken for
+
+
+def vetted_of(item: Item | EvaluateItem, *, seen: Seen | None = None) -> Vetted:
     """What vetting found, as slt.inventory takes it. Raises Malformed (slt.bus.messages) and ValueError.
 
-    `known` is the same statement as it was seen before: its facts need not be read again.
+    What was `seen` before of the same statement is neither inflated nor read again, if it is the same bytes.
     """
-    facts = inflate(item.facts_z, bytes_max=FACTS_LENGTH_MAX) if item.facts_z else None
+    known = seen[1] if seen is not None and seen[0] == item.facts_z else None
+    if known is not None:
+        facts = known.facts
+    else:
+        facts = inflate(item.facts_z, bytes_max=FACTS_LENGTH_MAX) if item.facts_z else None
     vetted = Vetted(
         statement_id=item.statement_id,
         kid=item.kid,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from services.uniqueness.core import batch_of, vetted_of
+from services.uniqueness.core import Seen, batch_of, vetted_of
 from services.uniqueness.store import Store
 from slt.bus.messages import EvaluateBatch, EvaluateItem, Item
 from slt.inventory.evaluate import Evaluation, evaluate, keys_read
@@ -42,17 +42,17 @@ class VettedMemory:
     """Statements that admission has read a moment ago and evaluation is about to read."""
 
     def __init__(self) -> None:
-        self._vetted: OrderedDict[bytes, Vetted] = OrderedDict()
+        self._vetted: OrderedDict[bytes, Seen] = OrderedDict()
 
     def remember(self, item: Item, vetted: Vetted) -> None:
         if len(item.facts_z) <= FACTS_REMEMBERED_MAX:
-            self._vetted[item.statement_id] = vetted
+            self._vetted[item.statement_id] = (item.facts_z, vetted)
             while len(self._vetted) > VETTED_REMEMBERED_MAX:
                 self._vetted.popitem(last=False)
 
     def vetted(self, item: Item | EvaluateItem) -> Vetted:
         """`item` as slt.inventory takes it. Raises Malformed, ValueError. Safe to call from another thread."""
-        return vetted_of(item, known=self._vetted.get(item.statement_id))
+        return vetted_of(item, seen=self._vetted.get(item.statement_id))
 
 
 class Evaluations:

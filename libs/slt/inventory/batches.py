@@ -98,7 +98,10 @@ class Batch:
 
 def lead_of(weights: Iterable[tuple[int, int]]) -> int:
     """The element label that stands for the entry; 0 when it has none."""
-    return next((label for label, _ in weights if label in _ELEMENTS), 0)
+    for label, _ in weights:  # asked several times of each entry: a generator costs more than the answer
+        if label in _ELEMENTS:
+            return label
+    return 0
 
 
 def elements_of(weights: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
