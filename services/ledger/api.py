@@ -10,12 +10,15 @@ GET /v1/timeline/{id}        when each of the five stages received it and was do
 GET /v1/reports/{id}         all that this service knows about a report
 """
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from services.ledger.core import Head
+from services.ledger.joined import Rotten
 from services.ledger.keeper import Keeper
 from services.ledger.reader import Reader
 from services.ledger.rows import StoredBlock, StoredEntry, timings_of
@@ -145,7 +148,7 @@ def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis, 
 
     `signer` holds the checkpoint key: a COSE receipt is signed when it is asked for, and always gives the same bytes.
     """
-    router = APIRouter(prefix="/v1", tags=["ledger"])
+    router = APIRouter(prefix="/v1", tags=["ledger"], route_class=_Route)
     lookup = _Lookup(store)
 
     @router.get("/status", summary="How far the chain goes")
@@ -240,6 +243,21 @@ def make_router(store: Store, reader: Reader, keeper: Keeper, genesis: Genesis, 
         return _report(entry, _stages(entry, await store.block(entry.height)))
 
     return router
+
+
+class _Route(APIRoute):
+    """What stands in a row that the disk has changed is not told: 503, and the service says which row."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Rotten as error:
+                raise HTTPException(503, str(error)) from error
+
+        return answered
 
 
 class _Lookup:

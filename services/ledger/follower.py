@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from services.ledger.answers import Answers
 from services.ledger.core import BadBlock
+from services.ledger.joined import Rotten
 from services.ledger.keeper import Keeper, SplitLedger, Stored
 from services.ledger.reader import Reader
 from slt.bus import BusDown, NoReply, TooLarge, subjects
@@ -123,6 +124,8 @@ class Follower:
             except BadBlock as error:
                 self._refused.add(fault=error.fault)
                 self._sound(str(error), height=error.height, fault=error.fault)
+            except Rotten as error:
+                self._sound(str(error), height=block.height)
             except SplitLedger as error:
                 self._refused.add(fault="split")
                 await self._keep_evidence(block, error)

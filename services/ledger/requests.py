@@ -1,11 +1,12 @@
 """What other services ask on the bus: blocks, receipts, receipts once more."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.ledger.answers import Answers
+from services.ledger.joined import Rotten
 from services.ledger.keeper import Keeper
 from services.ledger.reader import Reader
 from services.ledger.receipts import Issued
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 ASKED_MAX: Final = 64  # statements in one question: their receipts fit one message
 ANSWERING_AT_ONCE: Final = 4  # requests of each kind; each may read some megabytes
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class Requests:
@@ -34,11 +38,23 @@ class Requests:
         """Answer while the context is open."""
         answering = self._runtime.answering
         async with (
-            answering(BLOCK_GET, BlockGet, self.blocks, concurrency=ANSWERING_AT_ONCE),
-            answering(RECEIPT_GET, ReceiptGet, self.receipts, concurrency=ANSWERING_AT_ONCE),
-            answering(AGAIN, Again, self.again, concurrency=ANSWERING_AT_ONCE),
+            answering(BLOCK_GET, BlockGet, self._sound(BLOCK_GET, self.blocks), concurrency=ANSWERING_AT_ONCE),
+            answering(RECEIPT_GET, ReceiptGet, self._sound(RECEIPT_GET, self.receipts), concurrency=ANSWERING_AT_ONCE),
+            answering(AGAIN, Again, self._sound(AGAIN, self.again), concurrency=ANSWERING_AT_ONCE),
         ):
             yield
+
+    def _sound(self, subject: str, handler: Callable[[Q, str], Awaitable[A]]) -> Callable[[Q, str], Awaitable[A]]:
+        """`handler`, which declines what would stand in a row that the disk has changed."""
+
+        async def answered(asked: Q, asker: str) -> A:
+            try:
+                return await handler(asked, asker)
+            except Rotten as error:
+                self._runtime.log.error("alarm", stage="ledger", reason=str(error))
+                raise Declined(subject, "a stored row is damaged") from error
+
+        return answered
 
     async def blocks(self, asked: BlockGet, _asker: str) -> BlockReply:
         """Stored blocks from a height on."""

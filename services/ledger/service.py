@@ -54,6 +54,7 @@ async def serve(runtime: "Runtime", config: Config, store: Store, signer: NoteSi
             runtime, Parts(keeper=keeper, answers=answers, reader=reader), block_poll_s=config.block_poll_s
         )
         runtime.health.ready_while("chain", lambda: follower.alarm)
+        runtime.health.ready_while("rows", lambda: store.rotten)
         requests = Requests(runtime, reader, answers, keeper)
         async with AsyncExitStack() as faces, asyncio.TaskGroup() as tasks:
             await faces.enter_async_context(requests.answering())

@@ -8,16 +8,18 @@ starts anew from what was committed.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, func, insert, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.ledger.checks import Row, sealed
 from services.ledger.core import ChainHead
+from services.ledger.joined import BESIDE, Rotten, compare, compare_all, with_all
 from services.ledger.rows import StoredBlock, StoredEntry, entry_of, key_rows, lookup_key, submission_id_of
-from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, ERASURES, FACTS, FINDINGS, KEYS, MARKS
+from services.ledger.tables import BATCHES, BLOCKS, BODIES, ENTRIES, ERASURES, KEYS, MARKS
 from slt.merkle.tree import Frontier
 from slt.statements.genesis import Genesis
 from slt.statements.verdicts import is_final, parse_verdict
@@ -25,7 +27,6 @@ from slt.statements.verdicts import is_final, parse_verdict
 ASKED_AT_ONCE: Final = 500  # parameters of one IN (...): below the limits of both databases
 PUBLISHED: Final = "published"
 FROZEN: Final = "frozen"  # the mark of a ledger that was shut down: nothing is added behind its height
-BESIDE: Final = (BODIES, FACTS, FINDINGS, ERASURES)  # one row at most for an entry, by its number
 
 
 class ForeignLedger(Exception):
@@ -48,10 +49,16 @@ class StoredBatch:
 
 
 class Store:
-    """Reads and appends blocks. Safe to use from several tasks; `append` from one at a time."""
+    """Reads and appends blocks. Safe to use from several tasks; `append` from one at a time.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Whatever block, batch or entry is read is compared with its checksum, and Rotten is raised where it differs; only a
+    check of the rows themselves reads without (`checked` False).
+    """
+
+    def __init__(self, engine: AsyncEngine, *, checked: bool = True) -> None:
         self._engine = engine
+        self._checked = checked
+        self.rotten: str | None = None  # the first row that was found to be; a person must look
         self._keys: dict[bytes, bytes] = {}  # kid -> SPKI: a mirror of `keys`, which only grows
         self._writing = asyncio.Lock()
 
@@ -88,8 +95,9 @@ class Store:
             await self._read_keys(connection)
 
     async def _read_keys(self, connection: AsyncConnection) -> None:
-        for row in await connection.execute(select(KEYS)):
-            self._keys[bytes(row.kid)] = bytes(row.spki)
+        found = [dict(row) for row in (await connection.execute(select(KEYS))).mappings()]
+        for row in self._compared(found, partial(compare, KEYS)):
+            self._keys[bytes(row["kid"])] = bytes(row["spki"])
 
     async def append(
         self, block: Row, tables: Mapping[str, list[Row]], keys: Mapping[bytes, bytes], *, published: int
@@ -143,7 +151,7 @@ class Store:
             .where(BLOCKS.c.height >= from_height - 1, BLOCKS.c.height < from_height + count)
             .order_by(BLOCKS.c.height)
         )
-        found = await self._rows(wanted)
+        found = await self._whole(BLOCKS, wanted)
         blocks: list[StoredBlock] = []
         before = Frontier.EMPTY
         for row in found:
@@ -173,15 +181,17 @@ class Store:
 
         They are those without a body; the literal 0 lets both databases use the index of these few rows.
         """
-        rows = await self._rows(
-            select(ENTRIES.c.statement)
+        rows = await self._whole(
+            ENTRIES,
+            select(ENTRIES)
             .where(ENTRIES.c.body_length == literal_column("0"), ENTRIES.c.code == 0, ENTRIES.c.height <= height)
-            .order_by(ENTRIES.c.entry)
+            .order_by(ENTRIES.c.entry),
         )
         return [bytes(row["statement"]) for row in rows]
 
     async def batches(self, height: int) -> list[StoredBatch]:
-        rows = await self._rows(select(BATCHES).where(BATCHES.c.height == height).order_by(BATCHES.c.position))
+        wanted = select(BATCHES).where(BATCHES.c.height == height).order_by(BATCHES.c.position)
+        rows = await self._whole(BATCHES, wanted)
         return [
             StoredBatch(
                 author=row["author"],
@@ -194,19 +204,17 @@ class Store:
         ]
 
     async def batch_digest(self, author: int, seq: int) -> bytes | None:
-        async with self._engine.connect() as connection:
-            digest = await connection.scalar(
-                select(BATCHES.c.digest).where(BATCHES.c.author == author, BATCHES.c.seq == seq)
-            )
-        return None if digest is None else bytes(digest)
+        wanted = select(BATCHES).where(BATCHES.c.author == author, BATCHES.c.seq == seq)
+        rows = await self._whole(BATCHES, wanted)
+        return bytes(rows[0]["digest"]) if rows else None
 
     # Erasing bodies
 
     async def with_body(self, *, before_ms: int, after: int, limit: int) -> list[StoredEntry]:
         """Entries numbered above `after` whose body is held, of blocks with a time below `before_ms`; in order."""
         old = select(BLOCKS.c.height).where(BLOCKS.c.time_ms < before_ms)
-        rows = await self._rows(
-            _with_all()
+        rows = await self._joined(
+            with_all()
             .where(ENTRIES.c.entry > after, ENTRIES.c.height.in_(old), BODIES.c.body_z.is_not(None))
             .order_by(ENTRIES.c.entry)
             .limit(limit)
@@ -276,14 +284,15 @@ class Store:
     async def entries(self, block: StoredBlock) -> list[StoredEntry]:
         """Every statement of `block` with all that stands beside it, in order."""
         inside = ENTRIES.c.entry.between(block.first_entry, block.first_entry + block.entries - 1)
-        return [entry_of(row) for row in await self._rows(_with_all().where(inside).order_by(ENTRIES.c.entry))]
+        return [entry_of(row) for row in await self._joined(with_all().where(inside).order_by(ENTRIES.c.entry))]
 
     async def verdicts(self, block: StoredBlock) -> list[tuple[bytes, bytes | None]]:
         """The verdict of every statement of `block`, in order, with the statement's bytes where it was accepted."""
-        rows = await self._rows(
-            select(ENTRIES.c.verdict, ENTRIES.c.statement, ENTRIES.c.code)
+        rows = await self._whole(
+            ENTRIES,
+            select(ENTRIES)
             .where(ENTRIES.c.entry.between(block.first_entry, block.first_entry + block.entries - 1))
-            .order_by(ENTRIES.c.entry)
+            .order_by(ENTRIES.c.entry),
         )
         return [(bytes(row["verdict"]), bytes(row["statement"]) if row["code"] == 0 else None) for row in rows]
 
@@ -300,11 +309,8 @@ class Store:
         wanted = set(statement_ids)
         for at in range(0, len(statement_ids), ASKED_AT_ONCE):
             some = statement_ids[at : at + ASKED_AT_ONCE]
-            rows = await self._rows(
-                select(ENTRIES.c.entry, ENTRIES.c.code, ENTRIES.c.verdict).where(
-                    ENTRIES.c.statement_key.in_([lookup_key(statement_id) for statement_id in some])
-                )
-            )
+            keys = [lookup_key(statement_id) for statement_id in some]
+            rows = await self._whole(ENTRIES, select(ENTRIES).where(ENTRIES.c.statement_key.in_(keys)))
             for row in rows:
                 if is_final(row["code"]) and (name := parse_verdict(bytes(row["verdict"])).statement_id) in wanted:
                     found[name] = row["entry"]
@@ -315,7 +321,7 @@ class Store:
         found: list[StoredEntry] = []
         for at in range(0, len(numbers), ASKED_AT_ONCE):
             some = sorted(numbers)[at : at + ASKED_AT_ONCE]
-            rows = await self._rows(_with_all().where(ENTRIES.c.entry.in_(some)).order_by(ENTRIES.c.entry))
+            rows = await self._joined(with_all().where(ENTRIES.c.entry.in_(some)).order_by(ENTRIES.c.entry))
             found += map(entry_of, rows)
         return found
 
@@ -335,8 +341,25 @@ class Store:
 
     async def _found(self, key: ColumnElement[bool], genuine: Callable[[StoredEntry], bool]) -> list[StoredEntry]:
         """The entries that a lookup key finds, without those that only share its 8 bytes."""
-        rows = await self._rows(_with_all().where(key).order_by(ENTRIES.c.entry))
+        rows = await self._joined(with_all().where(key).order_by(ENTRIES.c.entry))
         return [one for one in map(entry_of, rows) if genuine(one)]
+
+    async def _whole(self, table: Table, query: Select[Any]) -> list[Row]:
+        """Rows with every column of `table`. Raises Rotten."""
+        return self._compared(await self._rows(query), partial(compare, table))
+
+    async def _joined(self, query: Select[Any]) -> list[Row]:
+        """Rows of `with_all`. Raises Rotten."""
+        return self._compared(await self._rows(query), compare_all)
+
+    def _compared(self, rows: list[Row], compares: Callable[[Row], None]) -> list[Row]:
+        try:
+            for row in rows if self._checked else ():
+                compares(row)
+        except Rotten as error:
+            self.rotten = str(error)
+            raise
+        return rows
 
     async def _rows(self, query: Select[Any]) -> list[Row]:
         async with self._engine.connect() as connection:
@@ -355,15 +378,6 @@ async def _mark(connection: AsyncConnection, height: int) -> None:
 
 def _mark_row(name: str, height: int) -> Row:
     return sealed({"name": name, "value": height})
-
-
-def _with_all() -> Select[Any]:
-    beside = ENTRIES.join(BODIES, BODIES.c.entry == ENTRIES.c.entry, isouter=True)
-    beside = beside.join(FACTS, FACTS.c.entry == ENTRIES.c.entry, isouter=True)
-    beside = beside.join(FINDINGS, FINDINGS.c.entry == ENTRIES.c.entry, isouter=True)
-    beside = beside.join(ERASURES, ERASURES.c.entry == ENTRIES.c.entry, isouter=True)
-    columns = (BODIES.c.body_z, FACTS.c.facts_z, FINDINGS.c.findings, ERASURES.c.erasure)
-    return select(ENTRIES, *columns).select_from(beside)
 
 
 def _stored_block(row: Row, before: Frontier, after: Frontier) -> StoredBlock:

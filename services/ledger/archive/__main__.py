@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ledger.archive.bundle import BadArchive
 from services.ledger.archive.flow import FROZEN, OPENINGS, STATE, Summary, WrongLedger, rebuild, write
+from services.ledger.joined import Rotten
 from services.ledger.store import ForeignLedger, Frozen, Store
 from slt.merkle.hashing import Digest
 from slt.merkle.notes import NoteVerifier
@@ -77,6 +78,9 @@ def main() -> int:
         summary = asyncio.run(_run(load(Config, os.environ), arguments))
     except BadArchive as error:
         sys.stderr.write(f"{arguments.file}: {error}\n")
+        return 1
+    except Rotten as error:
+        sys.stderr.write(f"{error}\n")
         return 1
     except (
         SettingsError, ForeignLedger, Frozen, OtherRevision, AlreadyRunning, WrongLedger, FileExistsError,

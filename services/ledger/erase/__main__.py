@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 from services.ledger.erase.flow import Eraser, Unknown
+from services.ledger.joined import Rotten
 from services.ledger.store import ForeignLedger, Store
 from slt.runtime.database import OtherRevision, open_engine, require_newest
 from slt.runtime.identity import load_genesis
@@ -42,7 +43,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         erased = asyncio.run(_erase(load(Config, os.environ), arguments))
-    except Unknown as error:
+    except (Unknown, Rotten) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (SettingsError, ForeignLedger, OtherRevision) as error:

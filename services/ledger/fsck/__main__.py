@@ -60,7 +60,7 @@ async def _check(config: Config, arguments: argparse.Namespace) -> int:
     try:
         with ThreadPoolExecutor(THREADS, thread_name_prefix="fsck") as pool:
             await require_newest(engine, "services.ledger.migrations")
-            store = Store(engine)
+            store = Store(engine, checked=False)  # each row is looked at here
             await store.attach(genesis)
             verifier = NoteVerifier.from_vkey(genesis.member(config.member).checkpoint_vkey)
             found = await check(

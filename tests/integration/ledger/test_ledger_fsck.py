@@ -94,7 +94,7 @@ async def fsck(
 
     try:
         with ThreadPoolExecutor(1) as pool:
-            store = Store(engine)
+            store = Store(engine, checked=False)
             await store.attach(world.genesis)
             leaves, verifier = Leaves(store, world.genesis), world.checkpoint.verifier
             walk = Walk(store, Reader(store, world.genesis, pool), world.genesis, verifier)
