@@ -10,7 +10,7 @@ from slt.bus.messages import Malformed
 LEVEL: Final = 3  # of the sizes that facilities send, higher levels save 2 to 5 % and cost several times the CPU
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_local: Final = threading.local()  # a compressor serves one thread at a time, and making one for each call is slow
+_local: Final = threading.local()  # each serves one thread at a time, and making one costs more than most calls of it
 
 
 def compress(data: bytes) -> bytes:
@@ -43,7 +43,9 @@ def inflate(data: bytes, *, bytes_max: int) -> bytes:
         raise Malformed("the zstd frame declares that it is empty")
     if frame.content_size > bytes_max:
         raise Malformed(f"the zstd frame declares {frame.content_size} bytes; {bytes_max} are allowed")
-    decompressor = zstandard.ZstdDecompressor()
+    decompressor: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
+    if decompressor is None:
+        decompressor = _local.decompressor = zstandard.ZstdDecompressor()
     try:
         content = decompressor.decompress(data, allow_extra_data=False)
     except zstandard.ZstdError as error:

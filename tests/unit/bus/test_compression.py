@@ -91,3 +91,29 @@ def test_every_cut_of_a_frame_is_malformed() -> None:
     for length in range(len(frame)):
         with pytest.raises(Malformed):
             inflate(frame[:length], bytes_max=1000)
+
+
+@given(st.binary(min_size=1, max_size=2000), st.integers(0, 3000), st.binary(max_size=4), st.binary(min_size=1))
+def test_a_damaged_frame_changes_nothing_of_the_next_one(data: bytes, place: int, damage: bytes, after: bytes) -> None:
+    """The decompressor is used again: whatever it has seen, it reads as a new one does."""
+    frame = bytearray(compress(data))
+    at = place % (len(frame) + 1)
+    frame[at : at + len(damage)] = damage
+    expected = _inflated_by_a_new_one(bytes(frame))
+    try:
+        assert inflate(bytes(frame), bytes_max=2**20) == expected
+    except Malformed:
+        assert expected is None
+    assert inflate(compress(after), bytes_max=2**20) == after
+
+
+def _inflated_by_a_new_one(frame: bytes) -> bytes | None:
+    """The content of a frame that declares its size, and is all of `frame`."""
+    try:
+        parameters = zstandard.get_frame_parameters(frame)
+        if frame[:4] != b"\x28\xb5\x2f\xfd" or parameters.dict_id or not 0 < parameters.content_size <= 2**20:
+            return None
+        content = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError:
+        return None
+    return content if len(content) == parameters.content_size else None
