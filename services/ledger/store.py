@@ -236,8 +236,7 @@ class Store:
     async def compact(self) -> None:
         """Let no copy of what was erased stay in the database's own files.
 
-        On PostgreSQL the table is written anew, as a plain VACUUM leaves bytes in the room that it frees; appending
-        waits meanwhile. Only the owner of the tables can.
+        PostgreSQL writes the table anew (a plain VACUUM leaves bytes in the room that it frees); appending waits.
         """
         async with self._engine.connect() as connection:
             if self._engine.dialect.name == "sqlite":
