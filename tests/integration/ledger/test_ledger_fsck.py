@@ -27,7 +27,7 @@ from slt.bus.messages import Block, decode
 from slt.runtime.database import damage, open_engine
 from slt.statements.verdicts import Code
 from tests.integration.ledger.erasing import erased
-from tests.integration.ledger.harness import DEADLINE_S, everything, ledger_config, ledger_env, stored
+from tests.integration.ledger.harness import DEADLINE_S, Running, everything, ledger_config, ledger_env, stored
 from tests.support.blocks import World, accepted, make_world, rejected
 
 FINDING = ("V55", "warning", "OI/2", "469", "x", "a measurement basis", "The basis is missing.")
@@ -55,10 +55,15 @@ async def published(tmp_path: Path, world: World) -> Path:
     async with everything(config, world, MemoryBroker().bus("ledger")) as (running, sequencing, _):
         await sequencing.order([accepted(world.item(1))])
         await stored(running, sequencing, 1)
-        async with asyncio.timeout(DEADLINE_S):
-            while (await running.get("/log/checkpoint")).text.splitlines()[1:2] != ["2"]:  # noqa: ASYNC110 - it is HTTP
-                await asyncio.sleep(0.05)
+        await until_published(running, 2)
     return config.data_dir
+
+
+async def until_published(running: Running, size: int) -> None:
+    """Return once the checkpoint of a log of `size` entries is served."""
+    async with asyncio.timeout(DEADLINE_S):
+        while (await running.get("/log/checkpoint")).text.splitlines()[1:2] != [str(size)]:  # noqa: ASYNC110 - HTTP
+            await asyncio.sleep(0.05)
 
 
 class Checked:
