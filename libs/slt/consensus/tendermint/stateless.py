@@ -7,6 +7,7 @@ whoever verifies evidence has no state.
 from collections.abc import Sequence
 
 from slt.consensus.tendermint.members import MemberSet
+from slt.consensus.tendermint.proposals import Content
 from slt.consensus.tendermint.votes import NO_ROUND, Vote
 from slt.merkle.hashing import Digest
 from slt.statements.cbor import DecodeError, encode
@@ -38,6 +39,20 @@ def header_fault(vote: Vote, encoded: bytes, members: MemberSet) -> str:
     if ballot.vr == NO_ROUND and proposer != vote.sender:
         return f"the header names member {proposer} as proposer, and member {vote.sender} proposes it as new"
     return ""
+
+
+def content_fault(content: Content, members: MemberSet, height: int) -> str:
+    """Why no ballot at `height` could make a block of `content`; "" if one could. The same for every member."""
+    header = content.header
+    if header is None:
+        return "the bytes are no header"
+    if (header.chain_id, header.height, header.epoch) != (members.chain_id, height, members.epoch):
+        return "the header is of another chain, height or epoch"
+    if header.members_root != members.root:
+        return "the header names another member set"
+    if members.index_of(header.proposer) is None:
+        return f"the header's proposer {header.proposer} is no member"
+    return "a batch stands twice" if len(set(content.batches)) < len(content.batches) else ""
 
 
 def repeated_batch(encoded_header: bytes, batches: Sequence[Digest]) -> str:
