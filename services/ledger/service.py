@@ -19,7 +19,7 @@ from services.ledger.api import make_router
 from services.ledger.config import Config
 from services.ledger.follower import STAGE, Follower, Parts
 from services.ledger.keeper import Keeper, open_keeper, signing
-from services.ledger.log_parts import open_log
+from services.ledger.log.parts import open_log
 from services.ledger.reader import Reader
 from services.ledger.requests import Requests
 from services.ledger.signing import cose_signer

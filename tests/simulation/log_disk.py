@@ -1,4 +1,4 @@
-"""services.ledger.disk.Disk in memory: a disk with folders that loses what was not synced, and may have no room."""
+"""services.ledger.log.disk.Disk in memory: a disk with folders that loses what was not synced, and may have no room."""
 
 import errno
 from dataclasses import dataclass, field

@@ -10,13 +10,13 @@ from typing import Any, get_args
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ledger.cosigning import OutsideWitnesses
 from services.ledger.keeper import signing
-from services.ledger.leaves import Leaves
-from services.ledger.publishing import Publisher, Signers
+from services.ledger.log.cosigning import OutsideWitnesses
+from services.ledger.log.leaves import Leaves
+from services.ledger.log.publishing import Publisher, Signers
+from services.ledger.log.verified import VerifiedTiles
+from services.ledger.log.witness import Witness
 from services.ledger.rows import StoredBlock
-from services.ledger.verified import VerifiedTiles
-from services.ledger.witness import Witness
 from slt.merkle.cosignatures import cosigner_key_from_seed
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.policy import Policy

@@ -17,7 +17,7 @@ from typing import Annotated, Final
 from services.ledger.fsck.flow import Progress, Teller, check, standard_output
 from services.ledger.fsck.tiles import check_tiles
 from services.ledger.fsck.walk import Walk
-from services.ledger.leaves import Leaves
+from services.ledger.log.leaves import Leaves
 from services.ledger.reader import Reader
 from services.ledger.store import ForeignLedger, Store
 from slt.merkle.notes import NoteVerifier

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from services.ledger.fsck.faults import Fault
-from services.ledger.leaves import Leaves
+from services.ledger.log.leaves import Leaves
+from services.ledger.log.tiles import CHECKPOINT
 from services.ledger.store import Store
-from services.ledger.tiles import CHECKPOINT
 from slt.merkle.cosignatures import open_checkpoint
 from slt.merkle.hashing import leaf_hash
 from slt.merkle.notes import NoteError, NoteVerifier

@@ -18,7 +18,7 @@ from services.ledger.config import Config
 from services.ledger.fsck.flow import Found, Progress, check
 from services.ledger.fsck.tiles import check_tiles
 from services.ledger.fsck.walk import Walk
-from services.ledger.leaves import Leaves
+from services.ledger.log.leaves import Leaves
 from services.ledger.reader import Reader
 from services.ledger.store import ForeignLedger, Store
 from services.ledger.tables import METADATA

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from services.ledger import api, log_api
+from services.ledger import api
 from services.ledger.config import Config
+from services.ledger.log import api as log_api
 from slt.runtime.settings import table
 
 SERVICE = Path(__file__).parents[3] / "services" / "ledger"
@@ -28,7 +29,8 @@ def test_the_readme_names_every_route_of_the_log() -> None:
 
 
 def test_the_readme_names_every_metric_and_every_file() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in SERVICE.glob("*.py"))
+    rooms = [*SERVICE.glob("*.py"), *(SERVICE / "log").glob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in rooms)
     assert [name for name in re.findall(r'"(slt\.ledger\.\w+)"', source) if f"`{name}" not in README] == []
-    files = {path.name for path in SERVICE.glob("*.py")} - {"__init__.py", "__main__.py", "config.py", "signing.py"}
+    files = {path.name for path in rooms} - {"__init__.py", "__main__.py", "config.py", "signing.py"}
     assert [name for name in sorted(files) if f"`{name}`" not in README] == []

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 
 from services.ledger.config import Config
-from services.ledger.cosigning import OutsideWitnesses
-from services.ledger.disk import Disk, OsDisk
 from services.ledger.keeper import Keeper
-from services.ledger.leaves import Leaves
-from services.ledger.log_api import make_log_router
-from services.ledger.publishing import Publisher, Signers
+from services.ledger.log.api import make_log_router
+from services.ledger.log.cosigning import OutsideWitnesses
+from services.ledger.log.disk import Disk, OsDisk
+from services.ledger.log.leaves import Leaves
+from services.ledger.log.publishing import Publisher, Signers
+from services.ledger.log.verified import VerifiedTiles
+from services.ledger.log.witness import Witness
 from services.ledger.signing import cosigner_key, witness_policy, witnessed_logs
 from services.ledger.store import Store
-from services.ledger.verified import VerifiedTiles
-from services.ledger.witness import Witness
 from slt.merkle.hashing import Digest
 from slt.merkle.notes import NoteVerifier
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from services.ledger.disk import Disk
-from services.ledger.leaves import Leaves
-from services.ledger.tiles import Broken, TileReader, TileWriter
+from services.ledger.log.disk import Disk
+from services.ledger.log.leaves import Leaves
+from services.ledger.log.tiles import Broken, TileReader, TileWriter
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.proofs import consistency_path, inclusion_path
 from slt.merkle.tiles import (

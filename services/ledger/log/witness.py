@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from services.ledger.disk import Disk, place
+from services.ledger.log.disk import Disk, place
 from slt.merkle.checkpoints import BadCheckpoint, Checkpoint, parse_checkpoint
 from slt.merkle.cosignatures import Cosigner, CosignerKey
 from slt.merkle.hashing import Digest

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.ledger.disk import Disk, place
+from services.ledger.log.disk import Disk, place
 from slt.merkle.checkpoints import BadCheckpoint, parse_checkpoint
 from slt.merkle.hashing import Digest, leaf_hash
 from slt.merkle.notes import NoteError, split_note

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.ledger.cosigning import OutsideWitnesses, note_with
 from services.ledger.keeper import Keeper
-from services.ledger.leaves import Leaves
+from services.ledger.log.cosigning import OutsideWitnesses, note_with
+from services.ledger.log.leaves import Leaves
+from services.ledger.log.tiles import Broken
+from services.ledger.log.verified import LogBroken, VerifiedTiles
+from services.ledger.log.witness import Closed, Witness
 from services.ledger.rows import StoredBlock
-from services.ledger.tiles import Broken
-from services.ledger.verified import LogBroken, VerifiedTiles
-from services.ledger.witness import Closed, Witness
 from slt.merkle.checkpoints import parse_checkpoint
 from slt.merkle.cosignatures import open_checkpoint
 from slt.merkle.notes import NoteError, NoteSignature, NoteVerifier, split_note

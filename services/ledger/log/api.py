@@ -13,9 +13,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
-from services.ledger.publishing import Publisher
-from services.ledger.verified import LogBroken, VerifiedTiles
-from services.ledger.witness import Closed, NotStoredYet, Witness
+from services.ledger.log.publishing import Publisher
+from services.ledger.log.verified import LogBroken, VerifiedTiles
+from services.ledger.log.witness import Closed, NotStoredYet, Witness
 from slt.merkle.tiles import ENTRIES, BadTile, Tile
 from slt.merkle.witness import REQUEST_BYTES_MAX, SIZE_TYPE, Refused, parse_add_checkpoint
 from slt.runtime.files import FatalStorage
