@@ -11,8 +11,8 @@ import httpx
 import pytest
 import uvicorn
 
-from services.ledger import cosigning
 from services.ledger.config import Config
+from services.ledger.log import cosigning
 from slt.bus.memory import MemoryBroker
 from slt.merkle.checkpoints import Checkpoint
 from slt.merkle.cosignatures import CosignerKey, cosigner_key_from_seed, open_checkpoint
