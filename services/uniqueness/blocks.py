@@ -49,12 +49,20 @@ class StateDiverged(Exception):
 def read_verdicts(block: Block, *, height: int, parent_id: bytes, genesis: Genesis) -> tuple[Header, list[Verdict]]:
     """The header and the verdicts of the block at `height`, on top of `parent_id`. Raises BadBlock.
 
+    Checked here: what read_header checks, and that verdicts can be read.
+    """
+    header = read_header(block, height=height, parent_id=parent_id, genesis=genesis)
+    return header, _verdicts(block)
+
+
+def read_header(block: Block, *, height: int, parent_id: bytes, genesis: Genesis) -> Header:
+    """The header of the block at `height`, on top of `parent_id`. Raises BadBlock.
+
     Checked here: certificate, place in the chain, verdicts as the header commits to them, one item for each.
     """
     try:
         header = parse_header(block.header)
         verify_certificate(header, cbor.decode(block.certificate), genesis)
-        verdicts = [parse_verdict(verdict) for verdict in block.verdicts]
     except (DecodeError, CertificateError) as error:
         raise BadBlock(block.height, str(error)) from error
     _require(block, header.height == block.height == height, f"it does not follow height {height - 1}")
@@ -64,18 +72,19 @@ def read_verdicts(block: Block, *, height: int, parent_id: bytes, genesis: Genes
     )
     _require(
         block,
-        sum(len(given.items) for given in block.batches) == len(verdicts),
+        sum(len(given.items) for given in block.batches) == len(block.verdicts),
         "it has other numbers of items and verdicts",
     )
-    return header, verdicts
+    return header
 
 
 def read_block(block: Block, final: StateHead, genesis: Genesis) -> tuple[Header, Key, list[EvaluateBatch]]:
     """The header of the block after `final`, and what is to be evaluated. Raises BadBlock.
 
-    Checked here: what read_verdicts checks, and batches as the header commits to them.
+    Checked here: what read_header checks, and batches as the header commits to them. Verdicts are not read: they are
+    compared with our own (`compare`), or read before we make any (`check_facts`).
     """
-    header, _ = read_verdicts(block, height=final.height + 1, parent_id=final.block_id, genesis=genesis)
+    header = read_header(block, height=final.height + 1, parent_id=final.block_id, genesis=genesis)
     try:
         batches = [parse_batch(given.batch) for given in block.batches]
     except DecodeError as error:
@@ -111,8 +120,8 @@ def check_facts(block: Block) -> None:
     Needed only for a block that is evaluated from this copy: with other facts our state would seem to diverge.
     """
     items = (item for given in block.batches for item in given.items)
-    for item, encoded in zip(items, block.verdicts, strict=True):
-        facts_of(block, item, parse_verdict(encoded))
+    for item, verdict in zip(items, _verdicts(block), strict=True):
+        facts_of(block, item, verdict)
         check_change(block, item)
 
 
@@ -159,7 +168,7 @@ def check_findings(block: Block, item: Item, verdict: Verdict, findings: Sequenc
 
 def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
     """Raises StateDiverged unless our evaluation gives what the certified header says."""
-    verdicts_root = list_root("verdicts", [verdict.encoded for verdict in evaluation.verdicts])
+    verdicts_root = list_root("verdicts", evaluation.encoded_verdicts)
     for what, certified, ours in (
         ("state root", header.state_root, evaluation.state_root),
         ("verdicts root", header.verdicts_root, verdicts_root),
@@ -175,10 +184,18 @@ def compare(header: Header, block: Block, evaluation: Evaluation) -> None:
 
 
 def _first_difference(block: Block, evaluation: Evaluation) -> str:
-    for place, (theirs, ours) in enumerate(zip(block.verdicts, evaluation.verdicts, strict=True)):
-        if theirs != ours.encoded:
+    for place, (theirs, encoded) in enumerate(zip(block.verdicts, evaluation.encoded_verdicts, strict=True)):
+        if theirs != encoded:
+            ours = evaluation.verdicts[place]
             return f" (first at statement {place}, {ours.statement_id.hex()}: code {ours.code})"
     return " (no verdict differs)"
+
+
+def _verdicts(block: Block) -> list[Verdict]:
+    try:
+        return [parse_verdict(verdict) for verdict in block.verdicts]
+    except DecodeError as error:
+        raise BadBlock(block.height, str(error)) from error
 
 
 def _require(block: Block, holds: bool, text: str) -> None:

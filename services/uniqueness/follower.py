@@ -19,7 +19,7 @@ from slt.bus.stage import Forged
 from slt.bus.subjects import BLOCK_GET, BLOCK_YOUNG, STATE_CHANGED
 from slt.inventory.books import REGISTRY_KINDS
 from slt.inventory.evaluate import NeedVetting, ProposalFault, UnknownRules
-from slt.inventory.keys import Kind, fields_of, kind_of
+from slt.inventory.keys import Kind, fields_of, prefix
 from slt.inventory.state import Changes
 from slt.inventory.vetting import BadVetting
 from slt.reports.facts import BadFacts
@@ -30,6 +30,9 @@ ASKED_S: Final = 5.0  # an answer of several megabytes on a loaded machine takes
 BLOCKS_ASKED: Final = 16
 
 Area = tuple[str, str]  # State, MBA
+
+_HEADS: Final = prefix(Kind.HEAD)
+_OF_REGISTRY: Final = tuple(map(prefix, REGISTRY_KINDS))
 
 
 class Listener:
@@ -159,7 +162,7 @@ class Follower:
             )
             statement_ids = [verdict.statement_id for verdict in evaluation.verdicts]
             self._listener.block_committed(statement_ids, _areas(evaluation.changes))
-            if any(kind_of(record_key) in REGISTRY_KINDS for record_key in evaluation.changes):
+            if any(record_key.startswith(_OF_REGISTRY) for record_key in evaluation.changes):
                 await self._runtime.bus.notify(STATE_CHANGED, encode(StateChanged(height=head.height)))
 
     def _wake(self) -> None:
@@ -173,5 +176,5 @@ class Follower:
 
 
 def _areas(changes: Changes) -> list[Area]:
-    heads = (fields_of(record_key) for record_key in changes if kind_of(record_key) is Kind.HEAD)
+    heads = (fields_of(record_key) for record_key in changes if record_key.startswith(_HEADS))
     return [(state, mba) for state, mba in heads]

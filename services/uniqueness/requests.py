@@ -92,7 +92,7 @@ class Requests:
     def _reply(self, evaluation: Evaluation) -> EvaluateReply:
         return EvaluateReply(
             kind="evaluated",
-            verdicts=[verdict.encoded for verdict in evaluation.verdicts],
+            verdicts=list(evaluation.encoded_verdicts),
             findings=[list(findings) for findings in evaluation.findings],
             state_root=evaluation.state_root,
             parameters_root=evaluation.parameters_root,

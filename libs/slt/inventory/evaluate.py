@@ -101,6 +101,7 @@ class Evaluation:
     height: int
     time_ms: int
     verdicts: tuple[Verdict, ...]
+    encoded_verdicts: tuple[bytes, ...]
     findings: tuple[tuple[WireFinding, ...], ...]  # of each statement: those of vetting, then those of evaluation
     changes: Changes
     lanes: bytes
@@ -189,6 +190,7 @@ def evaluate(view: View, head: StateHead, *, height: int, time_ms: int, batches:
         height=height,
         time_ms=time_ms,
         verdicts=tuple(verdicts),
+        encoded_verdicts=tuple([verdict.encoded for verdict in verdicts]),
         findings=tuple(findings),
         changes=changes,
         lanes=lanes,

@@ -51,13 +51,12 @@ def _keys_of_report(facts: Facts, *, books: bool) -> set[bytes]:
     keys = {key(Kind.MBA, state, mba), key(Kind.HEAD, state, mba), key(Kind.REPORT, state, mba, facts.number)}
     if books:
         keys.add(key(Kind.CONTENT, state, mba, facts.content_digest))
-    if facts.kind == "I":
+    if facts.kind == "I" or (facts.kind == "P" and books):
+        keys.update([key(Kind.BATCH, state, mba, entry.batch) for entry in facts.entries if entry.batch])
+    if facts.kind == "I" and books:
         for entry in facts.entries:
-            keys |= _keys_of_change(state, mba, entry, books=books)
-        if books:
-            keys.update(key(Kind.BOOK, state, mba, category) for category in ELEMENT_LABELS)
-    if facts.kind == "P" and books:
-        keys.update(key(Kind.BATCH, state, mba, entry.batch) for entry in facts.entries if entry.batch)
+            keys |= _keys_of_change(state, mba, entry)
+        keys.update([key(Kind.BOOK, state, mba, category) for category in ELEMENT_LABELS])
     if facts.kind in ("P", "M"):
         keys.add(key(Kind.PIT, state, mba, facts.period_to))
     if facts.kind == "M":
@@ -66,11 +65,9 @@ def _keys_of_report(facts: Facts, *, books: bool) -> set[bytes]:
     return keys
 
 
-def _keys_of_change(state: str, mba: str, entry: EntryFacts, *, books: bool) -> set[bytes]:
-    """What an inventory change moves."""
-    keys = {key(Kind.BATCH, state, mba, entry.batch)} if entry.batch else set()
-    if not books:
-        return keys
+def _keys_of_change(state: str, mba: str, entry: EntryFacts) -> set[bytes]:
+    """What an inventory change moves, but for its batch."""
+    keys: set[bytes] = set()
     if entry.date:
         keys.add(key(Kind.FLOWS, state, mba, entry.date[:6]))
     if entry.code in ACCOUNTS:
@@ -128,7 +125,11 @@ def _keys_behind(view: View, state: str, mba: str, number: int, entry: int, *, b
         return {key(Kind.PIT, state, mba, report.period_to)}
     entries = report.entries if holder is None else _entries(view.get(holder))
     place = (entry - 1) % ENTRIES_PER_RECORD
-    return _keys_of_change(state, mba, entry_of(entries[place]), books=books) if place < len(entries) else set()
+    if place >= len(entries):
+        return set()
+    change = entry_of(entries[place])
+    keys = {key(Kind.BATCH, state, mba, change.batch)} if change.batch else set()
+    return keys | _keys_of_change(state, mba, change) if books else keys
 
 
 def _entries(value: bytes | None) -> list[Value]:

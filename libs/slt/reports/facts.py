@@ -329,9 +329,11 @@ def _weights(values: list[Any]) -> tuple[tuple[int, int], ...]:
     weights = []
     before = 0
     for value in values:
-        if type(value) is not list or list(map(type, value)) != [int, int]:
+        if type(value) is not list or len(value) != 2:
             raise BadFacts("a weight is not [label, milligrams]")
         label, mg = value
+        if type(label) is not int or type(mg) is not int:
+            raise BadFacts("a weight is not [label, milligrams]")
         if not (before < label and label in _WEIGHTS and -MG_MAX <= mg <= MG_MAX):
             raise BadFacts("a weight: label out of order or unknown, or milligrams out of range")
         weights.append((label, mg))
