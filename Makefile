@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help venv demo up down test interop check bench locks clean
+.PHONY: help venv demo up down test simulate interop check bench locks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,6 +30,11 @@ down: ## stop what `make up` started
 test: venv ## run all tests (unit, simulation, integration, end to end); pytest's summary is the last line
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	    tests/e2e/test_kills.py tests/e2e tests/integration tests/simulation tests/unit
+
+SEEDS ?= 10000
+simulate: venv ## run SEEDS=10000 random worlds of a consortium, from FIRST=0 on; what fails is shrunk and can be repeated
+	SLT_SIMULATION_SEEDS=$(SEEDS) SLT_SIMULATION_FIRST=$(or $(FIRST),0) $(BIN)/python -m pytest \
+	    --numprocesses $(WORKERS) tests/simulation/consensus/test_consortium_seeds.py
 
 interop: venv tests/interop/sigstore/node_modules/.stamp ## hold verifiers that are not ours to our proofs (needs Go with x/mod, and npm)
 	@command -v go >/dev/null || { echo "Go is missing (Debian: apt install golang-go golang-golang-x-mod-dev)" >&2; exit 1; }

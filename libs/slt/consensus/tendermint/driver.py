@@ -213,6 +213,7 @@ class Tendermint:
         for message in [fetched, *waiting] if fetched is not None else waiting:
             if not m.halted:
                 self._feed(Received(now_ms=now_ms, message=message))
+        m.out.ask += m.catchup.requests(m.at.height, now_ms)  # the window has moved on
 
     def _wake(self, height: int) -> bool:
         m = self.machine

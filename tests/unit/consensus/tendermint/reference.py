@@ -26,6 +26,7 @@ class Reference:
     done: set[tuple[str, int]] = field(default_factory=set)
     decided: Digest | None = None
     halted: bool = False
+    unsigned: list[Key] = field(default_factory=list)  # own messages that the signer has not answered yet
 
     # What comes in
 
@@ -91,7 +92,7 @@ class Reference:
 
     def vote(self, kind: str, block: Digest | None, vr: int) -> None:
         self.signed.append((kind, self.round, block, vr))
-        self.counted.append((kind, self.round, self.me, block, vr))
+        self.unsigned.append((kind, self.round, self.me, block, vr))
         self.step = kind
 
     def start(self, round_: int) -> None:
@@ -99,11 +100,15 @@ class Reference:
         block, vr = self.valid
         if self.proposers[round_ % 4] == self.me and block is not None:
             self.signed.append(("PROPOSAL", round_, block, vr))
-            self.counted.append(("PROPOSAL", round_, self.me, block, vr))
+            self.unsigned.append(("PROPOSAL", round_, self.me, block, vr))
 
     def run(self) -> None:
-        while self.open and self.one_rule():
-            pass
+        """To the fixpoint; then the signer answers once, which counts like any message; and so on."""
+        while self.open:
+            if not self.one_rule():
+                if not self.unsigned:
+                    return
+                self.counted.append(self.unsigned.pop(0))
 
     def one_rule(self) -> bool:
         rounds = sorted({one[1] for one in self.counted} | {one[0] for one in self.polkas}, reverse=True)

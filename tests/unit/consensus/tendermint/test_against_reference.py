@@ -20,7 +20,7 @@ from slt.consensus.tendermint.events import (
     TimerKind,
 )
 from slt.consensus.tendermint.proposals import Proposal
-from slt.consensus.tendermint.votes import Kind, Vote
+from slt.consensus.tendermint.votes import Ballot, Kind, Vote
 from slt.merkle.hashing import Digest
 from tests.unit.consensus.tendermint.consortium import MEMBERS, NOW_MS, make_ballot, make_content
 from tests.unit.consensus.tendermint.driver_bench import HEAD, P3, WAIT
@@ -50,6 +50,7 @@ class Pair:
         timely = {id_: one.header is not None and one.header.time_ms == NOW_MS for id_, one in NAMES.items()}
         self.model = Reference(me=P3, proposers=TURNS, timely=timely)
         self.signed: list[tuple[str, int, Digest | None, int]] = []
+        self.unanswered: list[Ballot] = []
         self.armed: set[tuple[str, int]] = set()
         self.decided: Digest | None = None
         self.feed(Started(now_ms=NOW_MS))
@@ -63,7 +64,9 @@ class Pair:
             self.decided = effects.commit.content.block_id
         for ballot in effects.sign:
             self.signed.append((ballot.kind.name, ballot.round, ballot.block_id, ballot.vr))
-            self.feed(Signed(now_ms=NOW_MS, ballot=ballot, signature=bytes(64)))
+        self.unanswered += effects.sign
+        if self.unanswered:
+            self.feed(Signed(now_ms=NOW_MS, ballot=self.unanswered.pop(0), signature=bytes(64)))
 
     def act(self, what: int, sender: int, block: int, ahead: int, extra: int) -> None:
         round_ = max(0, self.model.round + ahead)
