@@ -28,6 +28,7 @@ from slt.runtime.stage import Batch
 
 ASKED_S: Final = 5.0  # an answer of several megabytes on a loaded machine takes a second
 BLOCKS_ASKED: Final = 16
+HINT_WITHIN_S: Final = 0.05  # a proposal on top of a block comes milliseconds before or after the block's own hint
 
 Area = tuple[str, str]  # State, MBA
 
@@ -72,16 +73,20 @@ class Follower:
         self._look.set()
 
     async def wait_for(self, block_id: bytes, within_s: float) -> bool:
-        """Whether the state after `block_id` can be evaluated on, now or `within_s` from now."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        while block_id not in self._evaluations.overlays:
-            self._look.set()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._moved.wait()
-            except TimeoutError:
-                return False
-        return True
+        """Whether the state after `block_id` can be evaluated on, now or `within_s` from now.
+
+        Its block is on its way to us as well: only when it does not come by itself is it asked for.
+        """
+        now_s = asyncio.get_running_loop().time()
+        for until_s, asking in ((now_s + HINT_WITHIN_S, False), (now_s + within_s, True)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until_s):
+                    while block_id not in self._evaluations.overlays:
+                        if asking:
+                            self._look.set()
+                        await self._moved.wait()
+                    return True
+        return False
 
     async def hinted(self, batch: Batch) -> None:
         """Blocks that came on the bus. What is not taken here is asked for."""
