@@ -186,7 +186,7 @@ def _proposal(m: Machine, proposal: Proposal) -> bool:
     known = m.at.rounds.get(ballot.round)
     proposals = known.proposals if known is not None else []
     if any(one.vote.ballot == ballot for one in proposals):
-        return _drop(m, "duplicate")
+        return _known_proposal(m, proposal)
     if not _verified(m, vote):
         return _drop(m, "A2")
     if vote.sender != m.members.proposer(ballot.height, ballot.round):  # A8
@@ -214,6 +214,14 @@ def _proposal(m: Machine, proposal: Proposal) -> bool:
     if ballot.round == m.at.round and proposal.entries:
         m.extend_propose(proposal.entries)
     return True
+
+
+def _known_proposal(m: Machine, proposal: Proposal) -> bool:
+    """The same again. Whoever passed it on first may have left its polka out, which no signature covers."""
+    ballot, polka = proposal.vote.ballot, proposal.polka
+    if polka is None or m.polka_for(ballot.vr, proposal.content.block_id) is not None:
+        return _drop(m, "duplicate")
+    return m.note_certificate(polka)
 
 
 # Certificates and decided blocks

@@ -341,6 +341,8 @@ class Machine:
             return
         at.rounds = {number: one for number, one in at.rounds.items() if number >= first}
         at.polkas = {key: one for key, one in at.polkas.items() if key[0] >= first}
+        at.own = {key: one for key, one in at.own.items() if key[1] >= first}
+        at.signing = {key: one for key, one in at.signing.items() if key[1] >= first}  # rounds never come again
         at.far = {sender: kept for sender, far in at.far.items() if (kept := [one for one in far if one >= first])}
         wanted = {one.content.block_id for found in at.rounds.values() for one in found.proposals}
         wanted |= {id_ for id_ in (at.locked_id, at.valid_id) if id_ is not None} | set(at.commits)

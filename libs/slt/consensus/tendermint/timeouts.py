@@ -16,12 +16,14 @@ class Timeouts:
     vote_delta_ms: int = 250
     cap_ms: int = 60_000  # a height that needs so long waits for people, and must notice when they have come
     entry_us: int = 400  # vetting and evaluating one declared entry: a report of 100,000 gets 40 s more
+    entries_max: int = 100_000  # that a proposal is given time for, whatever it declares: a block holds no more
     precision_ms: int = 500  # how far honest clocks may be apart
     message_delay_ms: int = 15_000  # how long an honest proposal may be on its way; grows by a tenth with each round
 
     def propose(self, round_: int, entries: int = 0) -> int:
         """For a proposal to come and to be judged; longer by what it declares."""
-        return min(self.propose_ms + round_ * self.propose_delta_ms + entries * self.entry_us // 1000, self.cap_ms)
+        judging_ms = min(entries, self.entries_max) * self.entry_us // 1000
+        return min(self.propose_ms + round_ * self.propose_delta_ms + judging_ms, self.cap_ms)
 
     def vote(self, round_: int) -> int:
         """After more than two thirds have voted anything: for the others' votes."""

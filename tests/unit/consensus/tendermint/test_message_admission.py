@@ -204,6 +204,20 @@ def test_a7_nil_counts_as_a_value_and_a_proposal_with_another_valid_round_as_ano
     assert EvidenceKind.INVALID_PROPOSAL in kinds, "A9: A is new by another proposer"
 
 
+def test_a7_a_proposal_that_came_without_its_polka_is_completed_by_one_that_has_it() -> None:
+    bench = Bench()
+    bench.to_round(1)
+    whole = propose(A, round=1, vr=0, polka=polka(A.block_id, OTHERS))
+    bench.take(replace(whole, polka=None))
+    bench.judge(A)
+    assert not bench.prevotes
+    bench.take(replace(whole, polka=replace(polka(A.block_id, OTHERS), signatures=(bytes(64),) * 3)))
+    assert not bench.prevotes
+    bench.take(whole)
+    assert bench.prevotes == [(1, A.block_id, 0)]
+    dropped(bench, whole, "duplicate")
+
+
 def test_a8_a_proposal_out_of_turn_is_evidence() -> None:
     bench = Bench()
     dropped(bench, propose(make_content("mine", proposer=P1), sender=P1), "A8")
@@ -355,4 +369,5 @@ def test_memory_stays_flat_over_many_rounds_of_one_height() -> None:
         bench.fire(TimerKind.PRECOMMIT)
     at = bench.at
     assert at.round == 200
-    assert len(at.rounds) <= 18 and len(at.contents) <= 18 and len(at.bodies) <= 18
+    kept = [len(at.rounds), len(at.contents), len(at.bodies), len(at.own), len(at.signing), len(at.polkas)]
+    assert max(kept) <= 60
