@@ -1,7 +1,7 @@
 """Evidence on its way into a block, and what a block's evidence must be (consensus.md 1.12).
 
-Everyone keeps a pool; what one found is sent to all, and kept until it stands in a block or is too old. What a block may
-hold is one question for its proposer and for everyone who votes on it, so both ask here.
+Everyone keeps a pool; what one found is sent to all, and kept until it stands in a block or is too old. What a block
+may hold is one question for its proposer and for everyone who votes on it, so both ask here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
