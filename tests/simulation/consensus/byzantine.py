@@ -6,7 +6,8 @@ from slt.consensus.tendermint.events import Message
 from slt.consensus.tendermint.proposals import Proposal
 from slt.consensus.tendermint.votes import NO_ROUND, Ballot, Kind, Vote
 from slt.merkle.hashing import Digest
-from tests.simulation.consensus.consortium_world import Member, World
+from tests.simulation.consensus.consortium_member import Member
+from tests.simulation.consensus.consortium_world import World
 
 Sends = list[tuple[int | None, Message]]
 

@@ -6,7 +6,7 @@
 from collections import defaultdict
 
 from slt.consensus.tendermint.events import Commit
-from slt.consensus.tendermint.evidence import Evidence, verify_evidence
+from slt.consensus.tendermint.evidence import Evidence, parse_evidence, verify_evidence
 from slt.consensus.tendermint.machine import Head
 from slt.consensus.tendermint.members import MemberSet, Verify
 from slt.consensus.tendermint.votes import NO_ROUND, Ballot, Kind
@@ -27,6 +27,7 @@ class Checks:
         self.quorums: dict[int, set[tuple[Kind, int, bytes]]] = defaultdict(set)  # height: what more than 2/3 signed
         self.precommitted: dict[tuple[int, int], list[tuple[int, bytes]]] = defaultdict(list)  # (node, height)
         self.evidence: dict[tuple[object, ...], Evidence] = {}
+        self.on_ledger: set[tuple[object, ...]] = set()
         self.invalid: set[bytes] = set()  # blocks that evaluate to something else
 
     def signs(self, node: int, ballot: Ballot) -> None:
@@ -75,6 +76,16 @@ class Checks:
             raise Broken(f"MONO: time {header.time_ms} after {head.time_ms}")
         if not decided_offline(certificate.encoded, header.encoded, self.members, self.verify):
             raise Broken(f"CERT: the certificate of height {commit.height} does not verify")
+        if known is commit:
+            self._ledger_accuses(commit)
+
+    def _ledger_accuses(self, commit: Commit) -> None:
+        """ONCE: a fact about a member stands on the ledger once, and never about an honest one."""
+        for encoded in commit.content.evidence:
+            accusation = verify_evidence(parse_evidence(encoded), self.members, self.verify)
+            if set(accusation.accused) - self.byzantine or accusation.key in self.on_ledger:
+                raise Broken(f"ONCE: {accusation.key} in block {commit.height}")
+            self.on_ledger.add(accusation.key)
 
     def accuses(self, evidence: Evidence) -> None:
         """NO-FRAME. The same fact is kept once."""

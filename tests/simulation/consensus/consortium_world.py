@@ -8,7 +8,8 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 
 from slt.consensus.tendermint.driver import Tendermint
@@ -34,8 +35,10 @@ from slt.consensus.tendermint.events import (
     Timer,
     TimerFired,
 )
+from slt.consensus.tendermint.evidence import BadEvidence, Evidence
 from slt.consensus.tendermint.machine import Head
 from slt.consensus.tendermint.members import MemberSet, Verify
+from slt.consensus.tendermint.pool import EvidencePool
 from slt.consensus.tendermint.proposals import Content, content_of
 from slt.consensus.tendermint.status import Status
 from slt.consensus.tendermint.timeouts import Timeouts
@@ -43,6 +46,7 @@ from slt.consensus.tendermint.votes import Ballot
 from slt.statements.headers import Header
 from tests.simulation.consensus import fast_keys
 from tests.simulation.consensus.checks import Broken, Checks
+from tests.simulation.consensus.consortium_member import Member
 from tests.simulation.consensus.plans import Crash, Cut, Loss, Plan, Skew
 from tests.unit.consensus.tendermint.consortium import NOW_MS, digest, make_genesis, make_header
 
@@ -52,25 +56,6 @@ BUILD_MS = 5
 CHECK_MS = 5
 RETRY_MS = 200
 STEPS_MAX = 400_000  # a run that needs more is stuck in one instant
-
-
-@dataclass(slots=True)
-class Member:
-    """One process. A twin has the place of its sibling, and a disk of its own."""
-
-    place: int  # index in the member set
-    driver: Tendermint
-    head: Head  # of the last block that is durable and applied
-    log: list[Event] = field(default_factory=list)  # durable, since that block
-    unsynced: list[Event] = field(default_factory=list)
-    blocks: dict[int, Decision] = field(default_factory=dict)
-    signed: dict[tuple[int, int, int], tuple[bytes, bytes]] = field(default_factory=dict)  # the signer's file
-    mark: Ballot | None = None
-    bodies: set[bytes] = field(default_factory=set)
-    alive: bool = True
-    incarnation: int = 0
-    skew_ms: int = 0
-    halted: str = ""
 
 
 class World:
@@ -92,12 +77,18 @@ class World:
         self.cuts = [fault for fault in plan.faults if isinstance(fault, Cut)]
         self.loss = next((fault for fault in plan.faults if isinstance(fault, Loss)), None)
         skews = {fault.node: fault.ms for fault in plan.faults if isinstance(fault, Skew)}
-        self._queue: list[tuple[int, int, Callable[[], None]]] = []
+        self._queue: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
         head = Head(height=0, block_id=genesis.chain_id, time_ms=0, log_size=1, members=self.set)
         twins = [place for place, how in plan.byzantine.items() if how == "twin"]
         self.members = [
-            Member(place=place, driver=self._driver(head, place), head=head, skew_ms=skews.get(place, 0))
+            Member(
+                place=place,
+                driver=self._driver(head, place),
+                head=head,
+                pool=EvidencePool(set_at=lambda _: self.set, verify=self.verify),
+                skew_ms=skews.get(place, 0),
+            )
             for place in [*range(plan.members), *twins]
         ]
         self.tamper: Callable[[Member, Message], list[tuple[int | None, Message]]] | None = None
@@ -114,7 +105,7 @@ class World:
 
     # Time
 
-    def later(self, delay_ms: int, action: Callable[[], None]) -> None:
+    def later(self, delay_ms: int, action: Callable[[], object]) -> None:
         self._order += 1
         heapq.heappush(self._queue, (self.now_ms + delay_ms, self._order, action))
 
@@ -199,8 +190,14 @@ class World:
         for evidence in effects.evidence:
             if member.place not in self.checks.byzantine:
                 self.checks.accuses(evidence)
+                self._tell(evidence)
         if effects.halt:
             member.halted = effects.halt
+
+    def _tell(self, evidence: Evidence) -> None:
+        """Evidence is sent until it stands in a block: here it simply arrives."""
+        for member in self.members:
+            self.later(self.rng.randint(1, 10), partial(member.pool.add, evidence))
 
     def _arm(self, member: Member, timer: Timer) -> None:
         delay_ms = max(0, timer.at_ms - self.clock(member))
@@ -253,7 +250,8 @@ class World:
                 self._answer(member, question.height, question.to)
 
     def make_block(self, member: Member, height: int, time_ms: int) -> Content:
-        """A block of its own: another state root each time."""
+        """A block of its own, another state root each time, with what evidence waits."""
+        evidence = member.pool.for_block(height)
         self.built += 1
         header: Header = make_header(
             f"{member.place} {self.built}",
@@ -264,8 +262,9 @@ class World:
             proposer=member.place,
             log_size=member.head.log_size + 1,
             log_root=digest(f"log {self.built}"),
+            evidence=evidence,
         )
-        return content_of(header.encoded, (), ())
+        return content_of(header.encoded, (), evidence)
 
     def _built(self, member: Member, question: Build, now: int) -> Event:
         content = self.make_block(member, question.height, now)
@@ -289,7 +288,11 @@ class World:
             self.later(RETRY_MS, lambda: self._check(member, question, incarnation))
             return
         member.bodies.add(id_)
-        valid = id_ not in self.checks.invalid or member.place in self.checks.byzantine
+        try:
+            member.pool.check_block(question.height, question.content.evidence)
+            valid = id_ not in self.checks.invalid or member.place in self.checks.byzantine
+        except BadEvidence:
+            valid = False
         self._soon(
             member,
             self.rng.randint(1, CHECK_MS),
@@ -306,6 +309,7 @@ class World:
                 return
             header = commit.content.header
             assert header is not None
+            member.pool.note_block(height, member.pool.check_block(height, commit.content.evidence))
             member.blocks[height] = Decision(content=commit.content, certificate=commit.certificate)
             member.head = Head(
                 height=height,

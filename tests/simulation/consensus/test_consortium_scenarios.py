@@ -77,6 +77,8 @@ def test_scenario_6_a_double_voter_is_evidence_once_for_each_place() -> None:
     accusations = [verify_evidence(one, world.set, world.verify) for one in world.checks.evidence.values()]
     assert accusations and {one.accused for one in accusations} == {(1,)}
     assert len({one.key for one in accusations}) == len(accusations)
+    old = {one.key for one in accusations if one.height < 15}
+    assert old and old <= world.checks.on_ledger, "and stands on the ledger"
 
 
 def test_scenario_17_loss_delay_and_repeats_decide_within_a_few_rounds() -> None:

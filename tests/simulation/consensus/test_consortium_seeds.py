@@ -14,7 +14,8 @@ from slt.consensus.tendermint.driver import Tendermint
 from slt.consensus.tendermint.machine import Machine
 from slt.consensus.tendermint.members import MemberSet
 from tests.simulation.consensus.checks import Broken
-from tests.simulation.consensus.consortium_world import Member, World
+from tests.simulation.consensus.consortium_member import Member
+from tests.simulation.consensus.consortium_world import World
 from tests.simulation.consensus.plans import BEHAVIOURS, Byzantine, Crash, Loss, Plan, plan_of, shrunk
 from tests.simulation.consensus.runs import check, run
 
