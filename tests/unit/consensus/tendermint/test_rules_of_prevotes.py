@@ -173,3 +173,22 @@ def test_guard_l_what_was_precommitted_before_the_lock_is_not_forgotten() -> Non
     bench.to_round(6)
     bench.take(propose(B, round=6, vr=1, polka=polka(B.block_id, OTHERS, round=1)))
     assert bench.prevotes[-1:] == [(6, B.block_id, 1)]
+
+
+def test_guard_l_holds_for_a_block_that_is_proposed_again_too() -> None:
+    bench = Bench()
+    bench.to_round(2)
+    bench.take(propose(A, round=2, vr=0, polka=polka(A.block_id, OTHERS)))
+    bench.judge(A)
+    bench.take(*prevotes(A.block_id, (P0, P1), round=2, vr=0))  # precommits A in round 2
+    bench.to_round(4)
+    bench.take(propose(B, round=4, vr=3, polka=polka(B.block_id, OTHERS, round=3)))
+    bench.judge(B)
+    bench.take(*prevotes(B.block_id, (P0, P1), round=4, vr=3))
+    assert bench.at.locked_id == B.block_id
+    bench.to_round(5)
+    bench.take(propose(B, round=5, vr=1, polka=polka(B.block_id, OTHERS, round=1)))
+    assert bench.prevotes[-1:] == [(5, None, NO_ROUND)], "its own lock, and yet older than what it precommitted"
+    bench.to_round(6)
+    bench.take(propose(B, round=6, vr=2, polka=polka(B.block_id, OTHERS, round=2)))
+    assert bench.prevotes[-1:] == [(6, B.block_id, 2)]
