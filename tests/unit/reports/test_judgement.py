@@ -1,7 +1,6 @@
 """The judgement as a whole: bounds, order, what is known of a rejected report, the one answer of check."""
 
 import json
-import time
 
 import pytest
 
@@ -10,6 +9,7 @@ from slt.reports.answer import answer
 from slt.reports.facts import ENTRIES_MAX
 from slt.reports.judgement import FINDINGS_PER_RULE_MAX
 from slt.reports.reader import ELEMENTS_MAX
+from tests.support.hostile import calls_of
 from tests.unit.reports.samples import REFERENCE, changed, document, everywhere
 
 
@@ -94,21 +94,16 @@ def test_notes_may_stand_before_the_entries() -> None:
 @pytest.mark.parametrize(
     "data", [b"#" * 2_000_000, b"001:" * 500_000, b"123:" + b" " * 2_000_000, b"370:" + b"/" * 2_000_000]
 )
-def test_two_megabytes_of_junk_are_judged_at_once(data: bytes) -> None:
-    start = time.process_time()
+def test_two_megabytes_of_junk_are_judged_in_few_steps(data: bytes) -> None:
     assert judge(data, REFERENCE).verdict == "reject"
-    assert time.process_time() - start < 5
+    assert calls_of(lambda one: judge(one, REFERENCE), data[: 1 << 20]) < 10_000
 
 
-def test_a_large_listing_is_judged_in_linear_time() -> None:
-    def seconds(data: bytes) -> float:
-        start = time.process_time()
-        facts = judge(data, REFERENCE).facts
-        assert facts is not None
-        return time.process_time() - start
+def test_a_large_listing_is_judged_in_linear_work() -> None:
+    def steps(entries: int) -> int:
+        return calls_of(lambda one: judge(one, REFERENCE), listing(entries))
 
-    small, large = listing(1_000), listing(8_000)
-    assert seconds(large) < 8 * 3 * max(seconds(small), seconds(small))
+    assert steps(1_600) < 1.2 * 8 * steps(200)
 
 
 def test_the_facts_of_a_large_listing_round_trip() -> None:
