@@ -79,7 +79,7 @@ def _up(
     trace_ratio: Annotated[str, typer.Option(metavar="0..1", help="Share of the reports that are traced.")] = "0.05",
     as_json: Json = False,
 ) -> None:
-    """Run the member of DIR here: the broker and five services, restarted when they die, until Ctrl-C."""
+    """Run the member of DIR here: the broker, five services and the books, restarted when they die, until Ctrl-C."""
     from slt.client.commands import network
 
     network.up(directory, sync_always=sync_always, trace_ratio=trace_ratio, as_json=as_json)
