@@ -104,9 +104,9 @@ class Physical:
     """Report number of the latest live balance that ends on that day; 0: none."""
     lines: int
     sums: tuple[tuple[int, int, int], ...]
-    """(category, label, mg) of the listing."""
+    """(category, label, mg) of the listing; what sums up to zero is left out."""
     ending: tuple[tuple[int, int, int], ...]
-    """(category, label, mg) of PE in the balance."""
+    """(category, label, mg) of PE in the balance; zeros are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,4 +171,4 @@ def _sums(rows: Iterable[BookEntry]) -> tuple[tuple[int, int, int], ...]:
     for row in rows:
         for category, label, mg in row.weights():
             sums[category, label] = sums.get((category, label), 0) + mg
-    return tuple((category, label, mg) for (category, label), mg in sorted(sums.items()))
+    return tuple((category, label, mg) for (category, label), mg in sorted(sums.items()) if mg)
