@@ -286,6 +286,8 @@ class JetStreamBus:
     async def flush(self) -> None:
         with suppress(NatsError, OSError, TimeoutError):  # What did not arrive comes again.
             async with asyncio.timeout(CLOSE_WITHIN_S):
+                # nats-py writes the PING before what it has buffered: only a second round says that the broker has it all.
+                await self._client.flush()
                 await self._client.flush()
 
     async def close(self) -> None:
