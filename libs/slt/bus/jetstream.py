@@ -286,7 +286,7 @@ class JetStreamBus:
     async def flush(self) -> None:
         with suppress(NatsError, OSError, TimeoutError):  # What did not arrive comes again.
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                # nats-py writes the PING before what it has buffered: only a second round says that the broker has it all.
+                # nats-py sends its PING before what it has buffered: only the second round says that all has arrived.
                 await self._client.flush()
                 await self._client.flush()
 
