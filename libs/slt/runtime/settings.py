@@ -84,6 +84,16 @@ class Offline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineDatabase(Offline):
+    """The same of a service that keeps a database."""
+
+    database_url: Annotated[
+        str | None,
+        setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseConfig(Offline):
     """The settings that every service has."""
 

@@ -40,7 +40,7 @@ from slt.runtime.database import (
 )
 from slt.runtime.files import durable_write
 from slt.runtime.identity import load_genesis
-from slt.runtime.settings import Offline, SettingsError, load, setting
+from slt.runtime.settings import OfflineDatabase, SettingsError, load, setting
 from slt.statements.freezes import REASON_CHARS_MAX, Freeze, sign_freeze
 from slt.statements.genesis import Genesis
 from slt.statements.openings import parse_opening
@@ -52,13 +52,9 @@ THREADS: Final = 2  # verifying releases Python's lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Offline):
+class Config(OfflineDatabase):
     """A part of the ledger's own settings; the service key only for a freeze."""
 
-    database_url: Annotated[
-        str | None,
-        setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
-    ] = None
     openings: Annotated[
         Path | None,
         setting("SLT_OPENINGS", must_exist=True, reason="folder of the opening inventories (*.cbor), to put inside"),

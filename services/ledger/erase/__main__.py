@@ -20,19 +20,15 @@ from services.ledger.joined import Rotten
 from services.ledger.store import ForeignLedger, Store
 from slt.runtime.database import OtherRevision, open_engine, require_newest
 from slt.runtime.identity import load_genesis
-from slt.runtime.settings import Offline, SettingsError, load, setting
+from slt.runtime.settings import OfflineDatabase, SettingsError, load, setting
 from slt.statements.erasures import REASON_CHARS_MAX
 from slt.statements.signatures import signer_from_pem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Offline):
+class Config(OfflineDatabase):
     """A part of the ledger's own settings: the records are signed with its service key."""
 
-    database_url: Annotated[
-        str | None,
-        setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
-    ] = None
     service_key: Annotated[Path, setting("SLT_SERVICE_KEY", must_exist=True, reason="PEM of the ledger's service key")]
     service_certificate: Annotated[
         Path, setting("SLT_SERVICE_CERTIFICATE", must_exist=True, reason="CBOR: certifies the service key")

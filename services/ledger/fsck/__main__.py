@@ -23,20 +23,16 @@ from services.ledger.store import ForeignLedger, Store
 from slt.merkle.notes import NoteVerifier
 from slt.runtime.database import OtherRevision, damage, open_engine, require_newest
 from slt.runtime.identity import load_genesis
-from slt.runtime.settings import Offline, SettingsError, load, setting
+from slt.runtime.settings import OfflineDatabase, SettingsError, load, setting
 
 PROGRESS: Final = "fsck.json"
 THREADS: Final = 1  # reading and recomputing take turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Offline):
+class Config(OfflineDatabase):
     """What a check of a ledger's database is told: a part of the ledger's own settings."""
 
-    database_url: Annotated[
-        str | None,
-        setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
-    ] = None
     log_dir: Annotated[
         Path | None, setting("SLT_LOG_DIR", reason="tiles and checkpoint; none = log in SLT_DATA_DIR")
     ] = None

@@ -4,18 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from slt.runtime.settings import Offline, setting
+from slt.runtime.settings import OfflineDatabase, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Offline):
+class Config(OfflineDatabase):
     """Genesis and folder, and where the database is."""
 
     openings: Annotated[
         Path | None,
         setting("SLT_OPENINGS", must_exist=True, reason="folder of the opening inventories (*.cbor); for a replay"),
-    ] = None
-    database_url: Annotated[
-        str | None,
-        setting("SLT_DATABASE_URL", reason="PostgreSQL, as postgresql+asyncpg://...; none = SQLite in SLT_DATA_DIR"),
     ] = None
